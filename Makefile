@@ -1,0 +1,86 @@
+# `make` alone lists every target and what it takes (time measured on 2 cores without hardware virtualization).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+RUN_DIR := build/run
+
+.PHONY: help
+help: ## This list | -
+	@printf 'Voice Verify %s\n\n' "$$(sed -n 's/^  version: //p' appliance.yml)"
+	@printf '  \033[1m%-14s %-58s %s\033[0m\n' target 'what it does' 'what it takes'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*) \| (.*)$$/\1|\2|\3/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r target does takes; do printf '  %-14s %-58s %s\n' "$$target" "$$does" "$$takes"; done
+
+##@ Build
+
+.PHONY: image
+image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 10 GB; 12 min, 4 after the first
+	@$(BIN)/vvctl image build
+
+.PHONY: model
+model: deps-service ## Fetch, check and convert the speaker model into build/model | 90 MB download; 20 s
+	@$(BIN)/vvctl model build
+
+.PHONY: generate
+generate: deps-service ## Renew what is derived from appliance.yml | seconds
+	@$(BIN)/vvctl config generate
+
+##@ Try
+
+.PHONY: run
+run: model ## Start the service from this checkout, print how to enrol and verify | seconds; stops with Ctrl-C
+	@scripts/run
+
+.PHONY: boot
+boot: deps-image ## Boot the built appliance in QEMU for you to try | an image; 2-3 min to ready; stops with Ctrl-C
+	@$(BIN)/vvctl boot
+
+##@ Test
+
+.PHONY: test
+test: lint test-unit test-contract image test-roles test-image ## Everything below, building the image first | root; 45 min
+	@echo 'all tests passed'
+
+.PHONY: lint
+lint: deps-test ## ruff, mypy, shellcheck, ansible-lint, yamllint, drift from appliance.yml | 1 min
+	@scripts/lint
+
+.PHONY: test-unit
+test-unit: deps-test model ## Units: no network, no service | 1 min
+	@$(PYTEST) tests/unit
+
+.PHONY: test-contract
+test-contract: deps-test model ## The running service against its contract, on SQLite and PostgreSQL | 4 min
+	@$(PYTEST) tests/contract
+
+.PHONY: test-roles
+test-roles: deps-test ## Molecule for every role: converge, idempotence, verify | root; 10 min
+	@scripts/test-roles
+
+.PHONY: test-image
+test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 14 min
+	@$(PYTEST) tests/image -s
+
+##@ House
+
+.PHONY: lock
+lock: deps-service ## Pin the newest allowed versions of all Python packages, with hashes | 10 s
+	@$(BIN)/pip install --quiet uv
+	@cd requirements && ../$(UV_COMPILE) --upgrade ../app/pyproject.toml -o service.txt
+	@cd requirements && ../$(UV_COMPILE) --upgrade ../scripts/pyproject.toml --extra build -c service.txt -o build.txt
+	@cd requirements && ../$(UV_COMPILE) --upgrade test.in -c service.txt -c build.txt -o test.txt
+
+.PHONY: clean
+clean: ## Remove what was built; keeps .venv and the downloads in build/cache | seconds
+	@if [[ -x $(BIN)/vvctl ]]; then $(BIN)/vvctl image clean; fi
+	@rm -rf dist build/model build/run
+
+.PHONY: deps-service deps-image deps-test
+deps-service deps-image deps-test: deps-%:
+	@scripts/install $*

@@ -1,0 +1,259 @@
+"""The typed form of appliance.yml, the one truth about the appliance.
+
+Every model forbids unknown keys, so a misspelt key is refused by name instead of being ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError, model_validator
+
+from vvctl.errors import ConfigurationError
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+# ext4 keeps 16 bytes for a label.
+DiskLabel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=16)]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9_.-]+)+$")]
+
+
+class Part(BaseModel):
+    """What all parts share: read-only, and no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Product(Part):
+    name: Name
+    title: str
+    vendor: str
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+
+
+class OperatingSystem(Part):
+    distribution: Literal["debian"]
+    suite: Name
+    architecture: Literal["amd64"]
+    kernel_package: str
+    python: Annotated[str, StringConstraints(pattern=r"^3\.\d+$")]
+    postgresql: Annotated[int, Field(ge=15)]
+
+
+class SystemDisk(Part):
+    label: DiskLabel
+    size_gb: Annotated[int, Field(ge=4)]
+
+
+class DataDisk(Part):
+    label: DiskLabel
+    size_gb: Annotated[int, Field(ge=1)]
+    mount: AbsolutePath
+    device_timeout_s: PositiveInt
+    format_epoch: PositiveInt
+
+
+class Disks(Part):
+    system: SystemDisk
+    data: DataDisk
+
+    @model_validator(mode="after")
+    def labels_differ(self) -> Self:
+        if self.system.label == self.data.label:
+            raise ValueError(f"both disks are labelled {self.data.label}; they are told apart by label")
+        return self
+
+
+class Paths(Part):
+    application: AbsolutePath
+    configuration: AbsolutePath
+    postgresql: AbsolutePath
+    service_data: AbsolutePath
+    journal: AbsolutePath
+
+
+class Tier(Part):
+    id: PositiveInt
+    label: str
+    calls: PositiveInt
+    cores: PositiveInt
+    memory_gb: PositiveInt
+
+
+class Port(Part):
+    """One port, or the range `first` to `last`."""
+
+    name: Name
+    first: PortNumber
+    last: PortNumber | None = None
+    protocols: Annotated[list[Literal["tcp", "udp"]], Field(min_length=1)]
+    purpose: str
+    open: Literal["always", "default", "tls", "enabled"]
+
+    @model_validator(mode="after")
+    def range_ascends(self) -> Self:
+        if self.last is not None and self.last <= self.first:
+            raise ValueError(f"port {self.name}: last ({self.last}) must be above first ({self.first})")
+        return self
+
+    @property
+    def numbers(self) -> str:
+        """The port as nftables and people write it: `80` or `20000-20350`."""
+        return str(self.first) if self.last is None else f"{self.first}-{self.last}"
+
+    def overlaps(self, other: Port) -> bool:
+        """Whether both claim the same number of the same protocol."""
+        return (
+            bool(set(self.protocols) & set(other.protocols))
+            and self.first <= (other.last or other.first)
+            and other.first <= (self.last or self.first)
+        )
+
+
+class Retention(Part):
+    logs_days: PositiveInt
+    log_kb_per_stream_minute: PositiveInt
+    log_gb_per_stream: PositiveInt
+
+
+class Limits(Part):
+    upload_mb: PositiveInt
+    recordings_per_request: PositiveInt
+    recording_minutes: PositiveInt
+    websocket_frame_kb: PositiveInt
+    stream_idle_s: PositiveInt
+
+
+class OvfProperty(Part):
+    key: Name
+    type: Literal["hostname", "domain", "interface", "address", "addresses", "hosts", "ssh_key", "sha256"]
+    label: str
+    default: str
+    description: str
+
+
+class Ovf(Part):
+    # vmx-15 is ESXi 6.7 U2, vmx-20 is ESXi 8.0.
+    hardware_version: Annotated[int, Field(ge=15, le=20)]
+    guest_os: str
+    firmware: Literal["bios", "efi"]
+    network: str
+    properties: list[OvfProperty]
+
+
+class ModelFile(Part):
+    """A file taken from a wheel of a package index, pinned by both hashes."""
+
+    name: str
+    licence: str
+    wheel: Name
+    wheel_version: str
+    wheel_sha256: Sha256
+    member: str
+    member_sha256: Sha256
+
+
+class EmbeddingModel(ModelFile):
+    dimensions: PositiveInt
+
+
+class Models(Part):
+    embedding: EmbeddingModel
+    vad: ModelFile
+
+
+class Appliance(Part):
+    """The whole of appliance.yml."""
+
+    product: Product
+    os: OperatingSystem
+    disks: Disks
+    accounts: dict[str, Annotated[int, Field(ge=100, lt=1000)]]
+    paths: Paths
+    tiers: Annotated[list[Tier], Field(min_length=1)]
+    ports: Annotated[list[Port], Field(min_length=1)]
+    retention: Retention
+    limits: Limits
+    ovf: Ovf
+    model: Models
+    packaged_profile: Name
+
+    @model_validator(mode="after")
+    def ports_do_not_collide(self) -> Self:
+        for index, port in enumerate(self.ports):
+            for other in self.ports[:index]:
+                if port.name == other.name:
+                    raise ValueError(f"ports: the name {port.name} stands twice")
+                if port.overlaps(other):
+                    raise ValueError(f"ports: {port.name} ({port.numbers}) overlaps {other.name} ({other.numbers})")
+        return self
+
+    @model_validator(mode="after")
+    def tiers_grow(self) -> Self:
+        for smaller, larger in zip(self.tiers, self.tiers[1:], strict=False):
+            if larger.id != smaller.id + 1 or larger.calls <= smaller.calls:
+                raise ValueError(f"tiers: {larger.id} must follow {smaller.id} and hold more calls")
+        return self
+
+    @model_validator(mode="after")
+    def data_lives_on_the_data_disk(self) -> Self:
+        mount = self.disks.data.mount
+        for key in ("postgresql", "service_data", "journal"):
+            path = getattr(self.paths, key)
+            if not path.startswith(f"{mount}/"):
+                raise ValueError(f"paths.{key}: {path} is not below {mount}, so an upgrade would lose it")
+        return self
+
+    @model_validator(mode="after")
+    def numbers_are_unique(self) -> Self:
+        if len(set(self.accounts.values())) < len(self.accounts):
+            raise ValueError("accounts: two accounts have the same number")
+        return self
+
+    def port(self, name: str) -> Port:
+        """The port called `name`; raises KeyError when there is none."""
+        for port in self.ports:
+            if port.name == name:
+                return port
+        raise KeyError(name)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The checkout that holds appliance.yml, from `start` (default: here) upwards.
+
+    Raises ConfigurationError outside a checkout.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "appliance.yml").is_file():
+            return folder
+    raise ConfigurationError(
+        f"no appliance.yml in {here} or above it", hint="run this inside a checkout of Voice Verify"
+    )
+
+
+def load(path: Path) -> Appliance:
+    """Read and check an appliance.yml.
+
+    Raises ConfigurationError that names every wrong key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Appliance.model_validate(content)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        where = re.sub(r"\s+", " ", str(error))
+        raise ConfigurationError(f"{path} is not valid YAML: {where}") from error
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, item['loc'])) or 'appliance.yml'}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(
+            f"{path} has {error.error_count()} wrong value(s):\n{problems}",
+            hint="scripts/vvctl/appliance.py lists the keys and what each may be",
+        ) from error
