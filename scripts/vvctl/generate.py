@@ -26,8 +26,11 @@ WHEN_OPEN = {
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+    def line(cells: Sequence[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |\n"
+
+    return "".join(line(cells) for cells in (header, ["---"] * len(header), *rows))
 
 
 def ports(appliance: Appliance) -> str:
