@@ -1,0 +1,116 @@
+"""The model directory made by `vvctl model build`, and the two networks in it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from voice_verify.engine.errors import ModelError
+from voice_verify.engine.features import FEATURE_RECIPE, SAMPLE_RATE
+from voice_verify.engine.voice import normalise
+
+EMBEDDING_FILE = "campplus.onnx"
+VAD_FILE = "silero_vad.onnx"
+
+VAD_WINDOW = 256
+VAD_CONTEXT = 32
+_VAD_STATE = 128
+_WARNING = 2
+_HINT = "build it with `vvctl model build` and point VV_MODEL_DIR at it"
+
+
+class ModelInfo(BaseModel):
+    """model.json. `identity` says which voiceprints can be compared: same checkpoint, same features."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    identity: str
+    name: str
+    dimensions: int
+    feature_recipe: str
+    checkpoint_sha256: str
+    files: dict[str, str]
+
+
+def read_model_info(directory: Path) -> ModelInfo:
+    """Read model.json and check the hash of every file it names.
+
+    Raises ModelError when something is missing, damaged or made for other features than this engine's.
+    """
+    try:
+        info = ModelInfo.model_validate_json((directory / "model.json").read_bytes())
+    except OSError as error:
+        raise ModelError(f"no model in {directory}: {error.strerror}", hint=_HINT) from error
+    except ValidationError as error:
+        raise ModelError(f"{directory / 'model.json'} is not a model description: {error}", hint=_HINT) from error
+    if info.feature_recipe != FEATURE_RECIPE:
+        raise ModelError(
+            f"the model in {directory} is for features {info.feature_recipe}, this service makes {FEATURE_RECIPE}",
+            hint=_HINT,
+        )
+    for name in (EMBEDDING_FILE, VAD_FILE):
+        if name not in info.files:
+            raise ModelError(f"{directory / 'model.json'} does not name {name}", hint=_HINT)
+    for name, expected in info.files.items():
+        try:
+            found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{directory / name} cannot be read: {error.strerror}", hint=_HINT) from error
+        if found != expected:
+            raise ModelError(f"{directory / name} is damaged: sha256 {found}, expected {expected}", hint=_HINT)
+    return info
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _WARNING
+    # Idle pool threads would otherwise spin on cores that the media edge needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    # onnxruntime raises many types without a common base of its own.
+    except Exception as error:
+        raise ModelError(f"{path} cannot be loaded: {error}", hint=_HINT) from error
+
+
+class EmbeddingNetwork:
+    """CAM++ in fp32."""
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        self._session = _session(directory / EMBEDDING_FILE, threads)
+
+    def embed(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """L2-normalised embeddings, shape (n, dimensions), of mean-subtracted features of shape (n, frames, 80)."""
+        (embeddings,) = self._session.run(None, {"features": chunks})
+        return normalise(embeddings)
+
+
+class VadNetwork:
+    """Silero VAD at 8 kHz, which takes windows of 32 ms, each with the end of the window before."""
+
+    def __init__(self, directory: Path) -> None:
+        # The graph is small: more than one thread costs more than it gives.
+        self._session = _session(directory / VAD_FILE, 1)
+        self._rate = np.array(SAMPLE_RATE, np.int64)
+
+    @staticmethod
+    def initial_state() -> NDArray[np.float32]:
+        """What a stream starts with, shape (2, 128)."""
+        return np.zeros((2, _VAD_STATE), np.float32)
+
+    def speech(
+        self, windows: NDArray[np.float32], states: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probability of speech (n,) and the next states (2, n, 128).
+
+        `windows` is (n, 288): 32 samples of context and 256 new ones; `states` is (2, n, 128).
+        """
+        probabilities, states = self._session.run(None, {"input": windows, "state": states, "sr": self._rate})
+        return probabilities[:, 0], states

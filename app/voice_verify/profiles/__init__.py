@@ -1,0 +1,1 @@
+"""The packaged Audio Source Profiles, as data."""
