@@ -84,6 +84,12 @@ class Engine:
         if worker is not None:
             worker.join()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the worker thread runs, so that what is pushed will be heard."""
+        worker = self._worker
+        return worker is not None and worker.is_alive()
+
     def open_stream(self, stream: UUID, on_update: OnUpdate | None = None) -> None:
         """Open a stream; `on_update` is called from the worker thread after each new second of speech.
 
