@@ -1,0 +1,1 @@
+"""Building the model directory: fetch, check, convert, verify."""
