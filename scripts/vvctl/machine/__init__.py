@@ -1,0 +1,35 @@
+"""QEMU machines that boot the packaged disks: for `vvctl boot` and for the boot tests."""
+
+from __future__ import annotations
+
+from vvctl.machine.acceleration import Acceleration, probe
+from vvctl.machine.archive import PackagedDisks, unpack
+from vvctl.machine.disk import CacheMode, copy, overlay
+from vvctl.machine.environment import write_environment_disc
+from vvctl.machine.errors import MachineError
+from vvctl.machine.network import Network
+from vvctl.machine.nic import TapNic, UserNic
+from vvctl.machine.qemu import Bus, Hardware, Machine
+from vvctl.machine.ssh import Shell, make_key
+from vvctl.machine.wait import Waiter
+
+__all__ = [
+    "Acceleration",
+    "Bus",
+    "CacheMode",
+    "Hardware",
+    "Machine",
+    "MachineError",
+    "Network",
+    "PackagedDisks",
+    "Shell",
+    "TapNic",
+    "UserNic",
+    "Waiter",
+    "copy",
+    "make_key",
+    "overlay",
+    "probe",
+    "unpack",
+    "write_environment_disc",
+]
