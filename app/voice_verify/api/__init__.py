@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: what goes over the wire. No decision is made here."""

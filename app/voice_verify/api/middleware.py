@@ -1,0 +1,133 @@
+"""What happens to every request before its route: paths made canonical, callers known, everything observed."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from uuid import uuid4
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voice_verify.api import problems
+from voice_verify.errors import InternalError, Unauthenticated, VoiceVerifyError
+from voice_verify.services.container import Services
+from voice_verify.services.keys import Caller, KeyService
+
+log = logging.getLogger(__name__)
+
+
+class OnePath:
+    """Makes paths work with and without a trailing slash."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"] != "/":
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        await self._app(scope, receive, send)
+
+
+class Authentication:
+    """Refuses a caller without a valid key before a byte of the body is read, and tells the routes who calls.
+
+    WebSockets see to it themselves: they may also come with a ticket.
+    """
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._keys = services.keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_protected(scope):
+            try:
+                scope.setdefault("state", {})["caller"] = await identify(self._keys, Headers(scope=scope))
+            except VoiceVerifyError as error:
+                await problems.response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def identify(keys: KeyService, headers: Headers) -> Caller:
+    """The caller by the header Authorization; raises Unauthenticated and DatabaseUnavailable."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise Unauthenticated("An API key is needed", hint="send the header Authorization: Bearer KEY")
+    return await known(keys, secret.strip())
+
+
+async def known(keys: KeyService, secret: str) -> Caller:
+    """The caller that `secret` belongs to; raises Unauthenticated and DatabaseUnavailable."""
+    caller = await run_in_threadpool(keys.authenticate, secret)
+    if caller is None:
+        raise Unauthenticated("This API key is not known", hint="check it, or make one with: voice-verify keys create")
+    return caller
+
+
+def _is_protected(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if path == "/metrics":
+        return not _is_loopback(scope)
+    return path == "/api" or path.startswith("/api/")
+
+
+def _is_loopback(scope: Scope) -> bool:
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Observation:
+    """Counts, times and logs every request, and answers what nobody expected with an incident number."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._metrics = services.metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            incident = uuid4().hex[:12]
+            log.exception("request failed", extra={"fields": {"incident": incident}})
+            if not status:
+                error = InternalError(
+                    f"The service failed (incident {incident})", hint="tell support the incident number"
+                )
+                await problems.response(error)(scope, receive, watched)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, duration_s: float) -> None:
+        # The route's pattern, never the path: that may hold a speaker.
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"]
+        self._metrics.requests.labels(method, route, status).inc()
+        self._metrics.durations.labels(route).observe(duration_s)
+        if route.startswith("/api"):
+            caller: Caller | None = scope.get("state", {}).get("caller")
+            fields = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "duration_ms": round(duration_s * 1000, 1),
+                "key": caller and caller.key,
+            }
+            log.info("request", extra={"fields": fields})

@@ -1,0 +1,88 @@
+"""Every error in one shape: application/problem+json (RFC 9457). The only place that maps errors to HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from voice_verify.api.schemas import Problem
+from voice_verify.errors import (
+    FieldProblem,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    UploadTooLarge,
+    VoiceVerifyError,
+)
+from voice_verify.settings import Settings
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def response(error: VoiceVerifyError, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that tells about `error`."""
+    document = Problem.of(error, title=HTTPStatus(error.status).phrase)
+    all_headers = dict(headers or {})
+    if isinstance(error, Unauthenticated):
+        all_headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        all_headers["Retry-After"] = str(error.retry_after_s)
+    return Response(document.model_dump_json(), error.status, all_headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Answer our errors and the framework's in the one shape."""
+
+    async def ours(_: Request, error: Exception) -> Response:
+        assert isinstance(error, VoiceVerifyError)  # noqa: S101
+        return response(error)
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        return response(_invalid(error))
+
+    async def framework(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        return response(_translated(error, settings), error.headers)
+
+    app.add_exception_handler(VoiceVerifyError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, framework)
+
+
+def _invalid(error: RequestValidationError) -> VoiceVerifyError:
+    problems = error.errors()
+    if any(item["type"] == "json_invalid" for item in problems):
+        return MalformedBody("The body is not valid JSON", hint="send a JSON object as UTF-8")
+    return InvalidRequest(
+        "The request has a wrong value",
+        hint="see errors for each",
+        errors=[FieldProblem(".".join(map(str, item["loc"])), item["msg"]) for item in problems],
+    )
+
+
+def _translated(error: HTTPException, settings: Settings) -> VoiceVerifyError:
+    match error.status_code:
+        case 400:
+            return MalformedBody(f"The body cannot be read: {error.detail}", hint="see /swagger/ for what is expected")
+        case 404:
+            return NotFound("There is nothing at this path", hint="see /swagger/ for what there is")
+        case 405:
+            return MethodNotAllowed("This path does not take this method", hint="the header Allow lists which it takes")
+        case 413:
+            return UploadTooLarge(
+                f"The upload is larger than {settings.upload_mb} MB", hint="send fewer or shorter recordings"
+            )
+        case 403:
+            return Forbidden(str(error.detail))
+        case _:
+            return InternalError(f"The framework answered {error.status_code}: {error.detail}")

@@ -1,0 +1,80 @@
+"""Enrolment and verification from uploaded recordings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, UploadFile
+
+from voice_verify.api.dependencies import Integrators, ServicesDep
+from voice_verify.api.documented import problems
+from voice_verify.api.schemas import Speaker, SpeakerId, VerificationResult
+from voice_verify.errors import (
+    AudioEmpty,
+    AudioTooLong,
+    AudioUnreadable,
+    EnrolmentRefused,
+    InvalidRequest,
+    MalformedBody,
+    Overloaded,
+    SpeakerNotEnrolled,
+    TooManyRecordings,
+    UploadTooLarge,
+)
+
+router = APIRouter(tags=["recordings"], dependencies=[Integrators])
+
+FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo is mixed down"
+
+
+@router.post(
+    "/enroll",
+    summary="Enrol a speaker from recordings",
+    responses=problems(
+        MalformedBody,
+        UploadTooLarge,
+        InvalidRequest,
+        AudioUnreadable,
+        AudioEmpty,
+        AudioTooLong,
+        TooManyRecordings,
+        EnrolmentRefused,
+        Overloaded,
+    ),
+)
+def enroll(
+    services: ServicesDep,
+    speaker: Annotated[SpeakerId, Form()],
+    recording: Annotated[list[UploadFile], File(description=f"One or more recordings: {FORMATS}")],
+) -> Speaker:
+    """Makes a voiceprint of the voice in all recordings together and replaces an earlier one.
+
+    It is on disk when this answers. Refused when there is too little speech or its quality is too low.
+    """
+    return Speaker.of(services.recordings.enrol(speaker, [upload.file for upload in recording]))
+
+
+@router.post(
+    "/verify",
+    summary="Verify a speaker from a recording",
+    responses=problems(
+        MalformedBody,
+        SpeakerNotEnrolled,
+        UploadTooLarge,
+        InvalidRequest,
+        AudioUnreadable,
+        AudioEmpty,
+        AudioTooLong,
+        Overloaded,
+    ),
+)
+def verify(
+    services: ServicesDep,
+    speaker: Annotated[SpeakerId, Form()],
+    recording: Annotated[UploadFile, File(description=f"One recording: {FORMATS}")],
+) -> VerificationResult:
+    """Compares the voice in the recording with the voiceprint of the speaker.
+
+    With too little speech the decision is `not_sure` with reason `not_enough_speech`.
+    """
+    return VerificationResult.of(services.recordings.verify(speaker, recording.file))

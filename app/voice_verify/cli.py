@@ -1,0 +1,107 @@
+"""`voice-verify`: run the service, migrate its database, make its API keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import uvicorn
+
+from voice_verify import __version__, logs, settings
+from voice_verify.app import create
+from voice_verify.errors import VoiceVerifyError
+from voice_verify.services.container import build
+from voice_verify.services.keys import KeyService, Role
+from voice_verify.settings import Settings
+from voice_verify.store import Database, KeyStore
+
+# The API answers a frame beyond its limit with an error; only one this much larger is cut off by the protocol.
+PROTOCOL_FRAME_FACTOR = 4
+# Running calls lose nothing that is acknowledged, so there is no point in waiting for them.
+SHUTDOWN_S = 5
+
+
+def main() -> None:
+    """Run a command; the exit status is 0, 1 for a failure, 2 for wrong usage."""
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(settings.load(), arguments)
+    except VoiceVerifyError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _serve(config: Settings, _: argparse.Namespace) -> None:
+    logs.configure()
+    uvicorn.run(
+        create(build(config)),
+        host=config.host,
+        port=config.port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=config.websocket_frame_kb * 1024 * PROTOCOL_FRAME_FACTOR,
+        # Telephone audio hardly compresses; trying costs more than it saves.
+        ws_per_message_deflate=False,
+        server_header=False,
+        # We log requests ourselves, without what stands in paths and queries.
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+def _migrate(config: Settings, _: argparse.Namespace) -> None:
+    state = _database(config).migrate()
+    print(f"the database has schema {state.current}")
+
+
+def _create_key(config: Settings, arguments: argparse.Namespace) -> None:
+    secret, key = _keys(config).create(arguments.name, arguments.role)
+    print(f"key {key.id} ({key.name}, {', '.join(key.roles)}); shown only now:", file=sys.stderr)
+    print(secret)
+
+
+def _import_key(config: Settings, arguments: argparse.Namespace) -> None:
+    key, is_new = _keys(config).accept(arguments.name, arguments.role, arguments.sha256)
+    print(f"key {key.id} ({key.name}, {', '.join(key.roles)}) {'imported' if is_new else 'is there already'}")
+
+
+def _list_keys(config: Settings, _: argparse.Namespace) -> None:
+    for key in _keys(config).all():
+        line = {"id": key.id, "name": key.name, "roles": key.roles, "created": key.created.isoformat()}
+        print(json.dumps(line))
+
+
+def _database(config: Settings) -> Database:
+    return Database(config.database_url.get_secret_value())
+
+
+def _keys(config: Settings) -> KeyService:
+    return KeyService(KeyStore(_database(config)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voice-verify", description=__doc__, epilog="Settings come from VV_* variables or the file VV_ENV_FILE."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="run the service").set_defaults(run=_serve)
+    commands.add_parser("migrate", help="bring the database to what this version needs").set_defaults(run=_migrate)
+    keys = commands.add_parser("keys", help="API keys").add_subparsers(required=True, metavar="COMMAND")
+    create_key = keys.add_parser("create", help="make a key and print it, once")
+    create_key.set_defaults(run=_create_key)
+    import_key = keys.add_parser("import", help="take in a key by its SHA-256; again changes nothing")
+    import_key.set_defaults(run=_import_key)
+    import_key.add_argument("--sha256", required=True, metavar="HEX", help="SHA-256 of the key")
+    for command in (create_key, import_key):
+        command.add_argument("--name", required=True, help="whose key it is")
+        command.add_argument(
+            "--role", required=True, action="append", type=Role, choices=list(Role), help="may be given several times"
+        )
+    keys.add_parser("list", help="print the keys there are, without the keys themselves").set_defaults(run=_list_keys)
+    return parser

@@ -1,0 +1,187 @@
+"""Every failure that a caller may see: a stable code, what was wrong, and what to do.
+
+One hierarchy for the whole service. `voice_verify.api.problems` turns it into HTTP, `voice_verify.cli` into an exit
+status; nothing else maps errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One wrong value of a request: where it stands (`body.speaker`) and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class VoiceVerifyError(Exception):
+    """Base of every expected failure; anything else that escapes is a bug and answered as `internal_error`.
+
+    Subclasses set `code` (stable, for programs) and `status` (HTTP).
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after_s: int | None = None,
+        errors: Sequence[FieldProblem] = (),
+        reasons: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+        self.errors = tuple(errors)
+        self.reasons = tuple(reasons)
+
+    @property
+    def detail(self) -> str:
+        """Message and hint as one text for a person."""
+        return f"{self.message}. {self.hint[:1].upper()}{self.hint[1:]}." if self.hint else f"{self.message}."
+
+
+class InternalError(VoiceVerifyError):
+    """A bug; the log has the details under the incident number in the message."""
+
+
+class StartError(VoiceVerifyError):
+    """The service cannot start with this configuration, model or profile."""
+
+    code = "cannot_start"
+
+
+class MalformedBody(VoiceVerifyError):
+    code = "malformed_body"
+    status = 400
+
+
+class Unauthenticated(VoiceVerifyError):
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(VoiceVerifyError):
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(VoiceVerifyError):
+    code = "not_found"
+    status = 404
+
+
+class StreamNotFound(NotFound):
+    code = "stream_not_found"
+
+
+class SpeakerNotEnrolled(NotFound):
+    code = "speaker_not_enrolled"
+
+
+class EnrolmentNotFound(NotFound):
+    code = "enrolment_not_found"
+
+
+class MethodNotAllowed(VoiceVerifyError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class StreamInUse(VoiceVerifyError):
+    code = "stream_in_use"
+    status = 409
+
+
+class EnrolmentRunning(VoiceVerifyError):
+    code = "enrolment_running"
+    status = 409
+
+
+class UploadTooLarge(VoiceVerifyError):
+    code = "upload_too_large"
+    status = 413
+
+
+class InvalidRequest(VoiceVerifyError):
+    code = "invalid_request"
+    status = 422
+
+
+class UnsupportedCodec(InvalidRequest):
+    code = "unsupported_codec"
+
+
+class UnsupportedRate(InvalidRequest):
+    code = "unsupported_rate"
+
+
+class TooManyRecordings(InvalidRequest):
+    code = "too_many_recordings"
+
+
+class AudioUnreadable(InvalidRequest):
+    code = "audio_unreadable"
+
+
+class AudioEmpty(InvalidRequest):
+    code = "audio_empty"
+
+
+class AudioTooLong(InvalidRequest):
+    code = "audio_too_long"
+
+
+class EnrolmentRefused(InvalidRequest):
+    """The speech is too little or too bad for a voiceprint; `reasons` says which."""
+
+    code = "enrolment_refused"
+
+
+class StreamFailed(VoiceVerifyError):
+    """The engine could not process the audio of the stream."""
+
+    code = "stream_failed"
+
+
+class UnexpectedText(InvalidRequest):
+    code = "unexpected_text"
+
+
+class BadFrame(InvalidRequest):
+    code = "bad_frame"
+
+
+class FrameTooLarge(InvalidRequest):
+    code = "frame_too_large"
+
+
+class Unavailable(VoiceVerifyError):
+    """Not now: the caller may try again after `retry_after_s`."""
+
+    code = "unavailable"
+    status = 503
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 5) -> None:
+        super().__init__(message, hint=hint, retry_after_s=retry_after_s)
+
+
+class TooManyStreams(Unavailable):
+    code = "too_many_streams"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"

@@ -1,0 +1,92 @@
+"""Uploaded recordings: decoded one at a time and heard by the engine, within bounds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from voice_verify.audio import AudioError, decode
+from voice_verify.engine import Engine, Voice, pool
+from voice_verify.errors import (
+    AudioEmpty,
+    AudioTooLong,
+    AudioUnreadable,
+    FieldProblem,
+    InvalidRequest,
+    Overloaded,
+    TooManyRecordings,
+)
+from voice_verify.services.enrolment import EnrolmentService
+from voice_verify.services.verification import Verification, VerificationService
+from voice_verify.store import EnrolledSpeaker
+
+# A caller rather waits a little than tries again; a queue longer than this is overload.
+WAIT_FOR_TURN_S = 20
+REFUSALS: dict[str, type[InvalidRequest]] = {kind.code: kind for kind in (AudioUnreadable, AudioEmpty, AudioTooLong)}
+
+
+class RecordingService:
+    """`at_once`: how many requests are heard at the same time; a long recording takes 60 MB and a core."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        enrolment: EnrolmentService,
+        verification: VerificationService,
+        *,
+        max_recordings: int,
+        max_minutes: int,
+        at_once: int,
+    ) -> None:
+        self._engine = engine
+        self._enrolment = enrolment
+        self._verification = verification
+        self._max_recordings = max_recordings
+        self._max_minutes = max_minutes
+        self._turn = threading.BoundedSemaphore(at_once)
+
+    def enrol(self, speaker: str, recordings: Sequence[BinaryIO]) -> EnrolledSpeaker:
+        """Make a voiceprint of the voice in all recordings together; it is on disk when this returns.
+
+        Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, Overloaded and
+        DatabaseUnavailable.
+        """
+        return self._enrolment.enrol(speaker, self._hear(recordings))
+
+    def verify(self, speaker: str, recording: BinaryIO) -> Verification:
+        """Compare the voice in a recording with the voiceprint of `speaker`.
+
+        Raises SpeakerNotEnrolled, AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded and DatabaseUnavailable.
+        """
+        # Asked first, so that an unknown speaker costs no analysis.
+        self._verification.voiceprint(speaker)
+        return self._verification.verify(speaker, self._hear([recording]))
+
+    def _hear(self, recordings: Sequence[BinaryIO]) -> Voice:
+        if len(recordings) > self._max_recordings:
+            raise TooManyRecordings(
+                f"{len(recordings)} recordings in one request; at most {self._max_recordings} are taken",
+                hint="send fewer, or join them",
+            )
+        with self._one_turn():
+            return pool([self._hear_one(recording, number) for number, recording in enumerate(recordings)])
+
+    def _hear_one(self, recording: BinaryIO, number: int) -> Voice:
+        try:
+            samples = decode(recording, max_minutes=self._max_minutes)
+        except AudioError as error:
+            where = FieldProblem(f"body.recording.{number}", error.message)
+            message = f"{error.message[:1].upper()}{error.message[1:]}"
+            raise REFUSALS[error.code](message, hint=error.hint, errors=[where]) from error
+        return self._engine.analyse(samples)
+
+    @contextmanager
+    def _one_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=WAIT_FOR_TURN_S):
+            raise Overloaded("Too many recordings are being analysed", hint="try again in a moment")
+        try:
+            yield
+        finally:
+            self._turn.release()

@@ -1,0 +1,176 @@
+"""All running streams: made, connected, fed, ended; each one a call."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
+
+from voice_verify import engine as engines
+from voice_verify.engine import Engine, Voice
+from voice_verify.errors import Overloaded, StreamFailed, StreamNotFound, TooManyStreams
+from voice_verify.services.enrolment import EnrolmentService
+from voice_verify.services.events import EndReason
+from voice_verify.services.frames import FrameDecoder
+from voice_verify.services.keys import digest
+from voice_verify.services.metrics import Metrics
+from voice_verify.services.stream import Stream
+from voice_verify.services.verification import VerificationService
+
+log = logging.getLogger(__name__)
+
+
+class StreamService:
+    """Owns the streams; `idle_s` is how long one may stay without a frame."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        enrolment: EnrolmentService,
+        verification: VerificationService,
+        metrics: Metrics,
+        *,
+        max_streams: int,
+        idle_s: float,
+    ) -> None:
+        self._engine = engine
+        self._enrolment = enrolment
+        self._verification = verification
+        self._max_streams = max_streams
+        self._idle_s = idle_s
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._streams: dict[UUID, Stream] = {}
+        self._tickets: dict[UUID, str] = {}
+        # Enrolments and decisions touch the database, so they are drawn outside the engine's thread.
+        self._evaluators = ThreadPoolExecutor(max_workers=2, thread_name_prefix="streams")
+        self._due: set[UUID] = set()
+        metrics.watch_streams(lambda: len(self._streams))
+
+    def create(self) -> tuple[Stream, str]:
+        """Open a stream; the second of the pair is a ticket that lets one client connect, once.
+
+        Raises TooManyStreams.
+        """
+        stream = Stream(uuid4(), self._enrolment, self._verification)
+        ticket = secrets.token_urlsafe(24)
+        with self._lock:
+            if len(self._streams) >= self._max_streams:
+                raise TooManyStreams(
+                    f"All {self._max_streams} streams are in use", hint="end one, or try again when a call has ended"
+                )
+            self._engine.open_stream(stream.uuid, self._heard)
+            self._streams[stream.uuid] = stream
+            self._tickets[stream.uuid] = digest(ticket)
+        log.info("stream opened", extra={"fields": {"stream": str(stream.uuid)}})
+        return stream, ticket
+
+    def get(self, uuid: UUID) -> Stream:
+        """The stream, with all that the engine has heard by now; raises StreamNotFound and StreamFailed."""
+        with self._lock:
+            stream = self._streams.get(uuid)
+        if stream is None:
+            raise StreamNotFound("There is no such stream, or it has ended", hint="POST /api/v2/streams opens one")
+        self._refresh(stream)
+        return stream
+
+    def all(self) -> Sequence[Stream]:
+        """The running streams, oldest first."""
+        with self._lock:
+            return list(self._streams.values())
+
+    def redeem(self, uuid: UUID, ticket: str) -> bool:
+        """Whether `ticket` lets its bearer connect to the stream; it does so once."""
+        with self._lock:
+            expected = self._tickets.get(uuid)
+            if expected is None or not hmac.compare_digest(expected, digest(ticket)):
+                return False
+            del self._tickets[uuid]
+            return True
+
+    def push(self, stream: Stream, decoder: FrameDecoder, frame: bytes) -> None:
+        """Hand a frame to the engine; never waits.
+
+        Raises BadFrame, Overloaded, and StreamNotFound when the stream has ended.
+        """
+        stream.touch()
+        samples = decoder.decode(frame)
+        try:
+            self._engine.push(stream.uuid, samples)
+        except engines.Overloaded as error:
+            raise Overloaded(error.message, hint=error.hint or "send no faster than real time") from error
+        except engines.UnknownStream as error:
+            raise StreamNotFound("The stream has ended") from error
+        except engines.EngineError as error:
+            raise StreamFailed("The audio of this stream could not be processed", hint=error.hint) from error
+        self._metrics.audio.inc(len(samples) / engines.SAMPLE_RATE)
+
+    def end(self, uuid: UUID, reason: EndReason) -> None:
+        """End a stream after what it has sent was heard; does nothing when it has ended already."""
+        with self._lock:
+            stream = self._streams.pop(uuid, None)
+            self._tickets.pop(uuid, None)
+        if stream is None:
+            return
+        try:
+            stream.hear(self._engine.close_stream(uuid))
+        except engines.EngineError:
+            log.exception("stream closed without its last audio", extra={"fields": {"stream": str(uuid)}})
+        voice = stream.voice
+        stream.end(reason)
+        fields = {"stream": str(uuid), "reason": reason, "net_speech_s": voice.net_speech_s, "audio_s": voice.audio_s}
+        log.info("stream ended", extra={"fields": fields})
+
+    def tick(self) -> None:
+        """Once a second: tell every client how much was heard, and end the streams that got no frame for too long."""
+        for stream in self.all():
+            if stream.idle_s > self._idle_s:
+                self.end(stream.uuid, EndReason.idle_timeout)
+                continue
+            try:
+                self._refresh(stream)
+            except StreamNotFound:
+                continue
+            except StreamFailed as error:
+                stream.fail(error)
+                self.end(stream.uuid, EndReason.error)
+                continue
+            self._evaluate(stream)
+
+    def close(self) -> None:
+        """End all streams, because the service stops."""
+        for stream in self.all():
+            self.end(stream.uuid, EndReason.shutdown)
+        self._evaluators.shutdown()
+
+    def _refresh(self, stream: Stream) -> None:
+        try:
+            stream.hear(self._engine.voice(stream.uuid))
+        except engines.UnknownStream as error:
+            raise StreamNotFound("The stream has ended") from error
+        except engines.StreamFailed as error:
+            raise StreamFailed("The audio of this stream could not be processed", hint=error.hint) from error
+
+    def _heard(self, uuid: UUID, voice: Voice) -> None:
+        with self._lock:
+            stream = self._streams.get(uuid)
+            # One evaluation looks at all that was heard until it runs, so there is never a second one waiting.
+            waiting = uuid in self._due
+            self._due.add(uuid)
+        if stream is None:
+            self._due.discard(uuid)
+            return
+        stream.hear(voice)
+        if not waiting:
+            self._evaluators.submit(self._evaluate, stream)
+
+    def _evaluate(self, stream: Stream) -> None:
+        self._due.discard(stream.uuid)
+        try:
+            stream.evaluate()
+        except Exception:
+            log.exception("evaluation failed", extra={"fields": {"stream": str(stream.uuid)}})

@@ -1,0 +1,146 @@
+"""One database, SQLite or PostgreSQL: sessions, schema migrations, and what is said when it cannot be reached."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from voice_verify.errors import DatabaseUnavailable, StartError
+
+log = logging.getLogger(__name__)
+
+# A lost server must not hold a request for longer than its caller waits.
+CONNECT_TIMEOUT_S = 5
+SQLITE_BUSY_TIMEOUT_MS = 5000
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """The migration that the database has, and the one that this version needs."""
+
+    current: str | None
+    needed: str | None
+
+    @property
+    def is_current(self) -> bool:
+        return self.current == self.needed
+
+
+class Database:
+    """Connections to the database at `url`, for use by many threads.
+
+    Nothing is connected before the first use, so the service starts without its database and says so.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises StartError when `url` names no usable database."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise StartError("VV_DATABASE_URL is not a database URL", hint="see voice_verify/settings.py") from error
+        backend = parsed.get_backend_name()
+        if backend not in ("sqlite", "postgresql"):
+            raise StartError(
+                f"VV_DATABASE_URL names {backend}; only SQLite and PostgreSQL are supported",
+                hint="use sqlite:///FILE or postgresql+psycopg://…",
+            )
+        self._file = Path(parsed.database) if backend == "sqlite" and parsed.database else None
+        self.engine = _sqlite(url) if backend == "sqlite" else _postgresql(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction: committed, durably, when the block ends well, and rolled back when it raises.
+
+        Raises DatabaseUnavailable.
+        """
+        with self._translated(), self._sessions.begin() as session:
+            yield session
+
+    def migrate(self) -> SchemaState:
+        """Bring the schema to what this version needs; does nothing when it is there already.
+
+        Raises DatabaseUnavailable.
+        """
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        config = _alembic()
+        with self._translated(), self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+        return self.state()
+
+    def state(self) -> SchemaState:
+        """What the database has and what it needs.
+
+        Raises DatabaseUnavailable.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            return SchemaState(_revision(connection), ScriptDirectory.from_config(_alembic()).get_current_head())
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError, ProgrammingError, PoolTimeout) as error:
+            # The driver's words may name hosts and users: they are for the log, not for the caller.
+            log.warning("database failed", extra={"fields": {"error": str(error).split("\n", 1)[0]}})
+            raise DatabaseUnavailable(
+                "The database does not answer or is not migrated",
+                hint="try again; if it lasts, look at /health/ready and run voice-verify migrate",
+            ) from error
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # With WAL, NORMAL may lose the last commits on power loss: an acknowledged enrolment must not be among them.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        # PostgreSQL may restart under a running service.
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+    )
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "voice_verify.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
