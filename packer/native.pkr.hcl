@@ -1,0 +1,56 @@
+# Provisions a root file system that runs as a container on this machine, reached over SSH on loopback.
+# `vvctl image build` starts the container and gives the variables.
+
+variable "ssh_port" {
+  type = number
+}
+
+variable "ssh_key" {
+  type = string
+}
+
+variable "ansible_playbook" {
+  type        = string
+  description = "The program ansible-playbook of the build's own virtual environment."
+}
+
+variable "build_id" {
+  type = string
+}
+
+locals {
+  appliance = yamldecode(file("${path.root}/../appliance.yml"))
+}
+
+source "null" "native" {
+  communicator         = "ssh"
+  ssh_host             = "127.0.0.1"
+  ssh_port             = var.ssh_port
+  ssh_username         = "root"
+  ssh_private_key_file = var.ssh_key
+  ssh_timeout          = "1m"
+}
+
+build {
+  sources = ["source.null.native"]
+
+  provisioner "ansible" {
+    command       = var.ansible_playbook
+    playbook_file = "${path.root}/../ansible/appliance.yml"
+    host_alias    = local.appliance.product.name
+    user          = "root"
+    use_proxy     = false
+    extra_arguments = [
+      "-e", "wheelhouse=/mnt/wheelhouse",
+      "-e", "model_dir=/mnt/model",
+      "-e", "build_id=${var.build_id}",
+    ]
+    ansible_env_vars = [
+      "ANSIBLE_ROLES_PATH=${path.root}/../roles",
+      "ANSIBLE_HOST_KEY_CHECKING=False",
+      "ANSIBLE_PIPELINING=True",
+      "ANSIBLE_NOCOLOR=True",
+      "ANSIBLE_SSH_ARGS=-o ControlMaster=auto -o ControlPersist=300s -o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null",
+    ]
+  }
+}

@@ -1,0 +1,1 @@
+"""Build the appliance image: one small module a phase, put in order by `vvctl.image.build`."""

@@ -1,0 +1,130 @@
+"""Phase 3: Packer and Ansible turn the pristine root file system into the appliance."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vvctl.errors import CommandFailed
+from vvctl.image import container
+from vvctl.image.progress import Follower, LineSink
+from vvctl.image.run import run
+from vvctl.image.workspace import Workspace, copy_tree, remove_tree
+
+# By name: for a type checker `packer` would be the folder of that name in the checkout.
+_packer = importlib.import_module("packer")
+
+TEMPLATE = "packer/native.pkr.hcl"
+PLAYBOOK = "ansible/appliance.yml"
+WAIT_ONLINE = "etc/systemd/system/systemd-networkd-wait-online.service"
+
+
+class ProvisioningFailed(CommandFailed):
+    """A task of the playbook failed, or Packer did."""
+
+    code = "provisioning_failed"
+
+
+def ansible_playbook() -> Path:
+    """ansible-playbook of this program's own virtual environment."""
+    return Path(sys.executable).with_name("ansible-playbook")
+
+
+def count_tasks(workspace: Workspace) -> int:
+    """How many tasks the playbook lists; tasks that it includes on the way are not among them."""
+    listing = run(
+        [ansible_playbook(), "--inventory", "localhost,", "--list-tasks", workspace.root / PLAYBOOK],
+        env={"ANSIBLE_ROLES_PATH": str(workspace.root / "roles"), "ANSIBLE_NOCOLOR": "1"},
+        cwd=workspace.root / "ansible",
+    )
+    return len(re.findall(r"(?m)^\s{6,}.*\tTAGS: ", listing))
+
+
+def provision(workspace: Workspace, build_id: str, on_task: Callable[[str], None]) -> Path:
+    """Copy the pristine root file system and provision the copy; `on_task` hears the name of each task.
+
+    Returns the copy, with the container gone. Raises ProvisioningFailed that names the task; whatever happens,
+    no container stays behind.
+    """
+    rootfs = workspace.provisioning
+    container.remove_container(workspace.container)
+    copy_tree(workspace.rootfs, rootfs)
+    workspace.logs.mkdir(parents=True, exist_ok=True)
+    # Nothing in the container waits for the network that podman has already configured.
+    mask = rootfs / WAIT_ONLINE
+    mask.symlink_to("/dev/null")
+    resolver = rootfs / "etc/resolv.conf"
+    # podman puts its own file over this one; through a link into /run it would be lost when systemd mounts /run.
+    resolver.unlink(missing_ok=True)
+    resolver.touch()
+    mounts = {workspace.wheels: "/mnt/wheelhouse", workspace.model: "/mnt/model"}
+    with (
+        tempfile.TemporaryDirectory(prefix="vv-key-") as keys,
+        container.running(
+            rootfs,
+            workspace.container,
+            keys=Path(keys),
+            mounts=mounts,
+            journal=workspace.logs / "container.log",
+        ) as guest,
+    ):
+        _run_packer(workspace, guest, build_id, on_task)
+    mask.unlink()
+    for folder in mounts.values():
+        (rootfs / folder.removeprefix("/")).rmdir()
+    return rootfs
+
+
+def _run_packer(
+    workspace: Workspace, guest: container.Container, build_id: str, on_task: Callable[[str], None]
+) -> None:
+    follower = Follower(on_task)
+    log = workspace.logs / "provision.log"
+    variables = {
+        "ssh_port": str(guest.port),
+        "ssh_key": str(guest.key),
+        "ansible_playbook": str(ansible_playbook()),
+        "build_id": build_id,
+    }
+    with log.open("w", encoding="utf-8") as journal:
+
+        def take(line: str) -> None:
+            text = follower.feed(line)
+            if text:
+                journal.write(f"{text}\n")
+                journal.flush()
+
+        def take_error(line: str) -> None:
+            journal.write(f"{line}\n")
+
+        client = _packer.Packer(
+            str(workspace.root / TEMPLATE), vars=variables, out_iter=LineSink(take), err_iter=LineSink(take_error)
+        )
+        # The library's -parallel is an option that Packer dropped with version 1.6.
+        # In the background, or an interrupt could not end it: sh starts programs in a session of their own.
+        client.packer = client.packer.bake(_bg=True)
+        running: Any = client.build(parallel=False, machine_readable=True)
+        try:
+            running.wait()
+        except BaseException as error:
+            _terminate(running)
+            if not isinstance(error, Exception):
+                raise
+            raise ProvisioningFailed(follower.complaint, hint=f"the whole run is in {log}") from error
+
+
+def _terminate(running: Any) -> None:
+    """End Packer if it still runs; Ansible, its child, ends with it or with the container."""
+    if running.process.is_alive():
+        running.process.terminate()
+
+
+def discard(workspace: Workspace) -> None:
+    """Remove what a failed or killed run left: its container and the half-provisioned copy."""
+    container.remove_container(workspace.container)
+    remove_tree(workspace.provisioning)
