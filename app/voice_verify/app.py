@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from voice_verify import __version__
 from voice_verify.api import docs, probes, problems, recordings, speakers, streams, websocket
-from voice_verify.api.middleware import Authentication, Observation, OnePath
+from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
 from voice_verify.services.container import Services
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,9 @@ def create(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=services.settings.upload_mb * 1024 * 1024,
     )
     app.state.services = services
-    problems.install(app, services.settings)
+    problems.install(app)
     api = APIRouter(prefix="/api/v2")
     for module in (recordings, streams, speakers):
         api.include_router(module.router)
@@ -54,6 +53,7 @@ def create(services: Services) -> FastAPI:
     app.include_router(websocket.router)
     docs.install(app)
     # The last one added is the first one to see a request.
+    app.add_middleware(BodyLimit, upload_bytes=services.settings.upload_mb * 1024 * 1024)
     app.add_middleware(Authentication, services=services)
     app.add_middleware(OnePath)
     app.add_middleware(Observation, services=services)

@@ -47,7 +47,8 @@ class VoiceVerifyError(Exception):
     @property
     def detail(self) -> str:
         """Message and hint as one text for a person."""
-        return f"{self.message}. {self.hint[:1].upper()}{self.hint[1:]}." if self.hint else f"{self.message}."
+        sentences = (text.strip().rstrip(".") for text in (self.message, self.hint) if text)
+        return " ".join(f"{text[:1].upper()}{text[1:]}." for text in sentences)
 
 
 class InternalError(VoiceVerifyError):

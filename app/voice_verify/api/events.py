@@ -12,6 +12,7 @@ from voice_verify.services.events import Decided, Ended, EndReason, Enrolled, Ev
 
 
 class StreamEvent(Document):
+    event: str
     stream: UUID
 
 
@@ -23,13 +24,13 @@ class SpeechEvent(StreamEvent):
     audio_s: Seconds
 
 
-class EnrolledEvent(StreamEvent, Speaker):
+class EnrolledEvent(Speaker, StreamEvent):
     """The voiceprint is stored."""
 
     event: Literal["enrolled"] = "enrolled"
 
 
-class DecisionEvent(StreamEvent, VerificationResult):
+class DecisionEvent(VerificationResult, StreamEvent):
     """A verification that was asked for, and again each time more speech moves it."""
 
     event: Literal["decision"] = "decision"

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voice_verify.api import problems
@@ -17,6 +18,8 @@ from voice_verify.services.container import Services
 from voice_verify.services.keys import Caller, KeyService
 
 log = logging.getLogger(__name__)
+
+DOCUMENT_BYTES = 64 * 1024
 
 
 class OnePath:
@@ -82,6 +85,41 @@ def _is_loopback(scope: Scope) -> bool:
         return False
 
 
+class BodyLimit:
+    """Refuses a body that is too large: at once when its length is declared, else as soon as too much has come.
+
+    `upload_bytes` is for files, which are spooled to disk; any other body is read into memory and small.
+    """
+
+    def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
+        self._app = app
+        self._upload_bytes = upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_upload = headers.get("content-type", "").startswith("multipart/form-data")
+        limit = self._upload_bytes if is_upload else DOCUMENT_BYTES
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            await problems.response(problems.too_large(limit))(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                # The framework makes a 400 of any other exception while it reads a body.
+                raise HTTPException(413, str(limit))
+            return message
+
+        await self._app(scope, counted, send)
+
+
 class Observation:
     """Counts, times and logs every request, and answers what nobody expected with an incident number."""
 
@@ -116,16 +154,15 @@ class Observation:
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, duration_s: float) -> None:
-        # The route's pattern, never the path: that may hold a speaker.
-        route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"]
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.durations.labels(route).observe(duration_s)
-        if route.startswith("/api"):
+        # The name of the operation, never the path: that may hold a speaker.
+        endpoint = scope.get("endpoint")
+        operation = getattr(endpoint, "__name__", type(endpoint).__name__) if endpoint else "none"
+        self._metrics.requests.labels(operation, status).inc()
+        self._metrics.durations.labels(operation).observe(duration_s)
+        if scope["path"].startswith("/api/"):
             caller: Caller | None = scope.get("state", {}).get("caller")
             fields = {
-                "method": method,
-                "route": route,
+                "operation": operation,
                 "status": status,
                 "duration_ms": round(duration_s * 1000, 1),
                 "key": caller and caller.key,

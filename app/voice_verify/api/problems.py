@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from voice_verify.api.schemas import Problem
 from voice_verify.errors import (
@@ -23,7 +24,6 @@ from voice_verify.errors import (
     UploadTooLarge,
     VoiceVerifyError,
 )
-from voice_verify.settings import Settings
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -39,7 +39,12 @@ def response(error: VoiceVerifyError, headers: Mapping[str, str] | None = None) 
     return Response(document.model_dump_json(), error.status, all_headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI, settings: Settings) -> None:
+def too_large(limit: int) -> UploadTooLarge:
+    """The refusal of a body of more than `limit` bytes."""
+    return UploadTooLarge(f"The body is larger than {limit // 1024} KB", hint="send fewer or shorter recordings")
+
+
+def install(app: FastAPI) -> None:
     """Answer our errors and the framework's in the one shape."""
 
     async def ours(_: Request, error: Exception) -> Response:
@@ -50,13 +55,25 @@ def install(app: FastAPI, settings: Settings) -> None:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         return response(_invalid(error))
 
-    async def framework(_: Request, error: Exception) -> Response:
+    async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return response(_translated(error, settings), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(app, request))
+        return response(_translated(error), headers)
 
     app.add_exception_handler(VoiceVerifyError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods that the path takes; the framework names those of one of its routes only."""
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.router.routes)
+    ]
 
 
 def _invalid(error: RequestValidationError) -> VoiceVerifyError:
@@ -70,7 +87,7 @@ def _invalid(error: RequestValidationError) -> VoiceVerifyError:
     )
 
 
-def _translated(error: HTTPException, settings: Settings) -> VoiceVerifyError:
+def _translated(error: HTTPException) -> VoiceVerifyError:
     match error.status_code:
         case 400:
             return MalformedBody(f"The body cannot be read: {error.detail}", hint="see /swagger/ for what is expected")
@@ -79,9 +96,7 @@ def _translated(error: HTTPException, settings: Settings) -> VoiceVerifyError:
         case 405:
             return MethodNotAllowed("This path does not take this method", hint="the header Allow lists which it takes")
         case 413:
-            return UploadTooLarge(
-                f"The upload is larger than {settings.upload_mb} MB", hint="send fewer or shorter recordings"
-            )
+            return too_large(int(error.detail))
         case 403:
             return Forbidden(str(error.detail))
         case _:

@@ -11,6 +11,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -24,6 +25,7 @@ class Metrics:
     """Labels take few values only: never a speaker, a stream or a path with either."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -36,12 +38,12 @@ class Metrics:
         )
         self.audio = Counter("vv_stream_audio_seconds", "Audio received on streams", registry=self.registry)
         self.requests = Counter(
-            "vv_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+            "vv_http_requests", "Requests answered", ["operation", "status"], registry=self.registry
         )
         self.durations = Histogram(
             "vv_http_request_duration_seconds",
             "Time to answer a request",
-            ["route"],
+            ["operation"],
             buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )

@@ -78,8 +78,7 @@ class RecordingService:
             samples = decode(recording, max_minutes=self._max_minutes)
         except AudioError as error:
             where = FieldProblem(f"body.recording.{number}", error.message)
-            message = f"{error.message[:1].upper()}{error.message[1:]}"
-            raise REFUSALS[error.code](message, hint=error.hint, errors=[where]) from error
+            raise REFUSALS[error.code](error.message, hint=error.hint, errors=[where]) from error
         return self._engine.analyse(samples)
 
     @contextmanager
