@@ -64,7 +64,8 @@ class Engine:
         self._urgent = False
         self._stopping = False
         self._worker: threading.Thread | None = None
-        # Only the worker changes it.
+        # Only the worker changes these. Behind: the last share left some of a backlog.
+        self._behind = False
         self._chunks: deque[tuple[_Stream, Chunk]] = deque()
 
     def start(self) -> None:
@@ -204,7 +205,7 @@ class Engine:
     def _gather(self) -> Taken | None:
         """Wait for audio and take a share of every backlog; None when the worker shall end."""
         with self._changed:
-            if not self._chunks:
+            if not (self._chunks or self._behind):
                 self._changed.wait_for(lambda: self._hurry() or bool(self._ready))
                 self._changed.wait_for(self._hurry, timeout=_GATHER_S)
             self._urgent = False
@@ -213,6 +214,7 @@ class Engine:
             taken = [(entry, entry.backlog.take(STEP_SAMPLES)) for entry in self._ready.values()]
             self._waiting -= sum(len(block) for _, blocks in taken for block in blocks)
             self._ready = {entry.identity: entry for entry, _ in taken if len(entry.backlog)}
+            self._behind = bool(self._ready)
             return taken
 
     def _hurry(self) -> bool:

@@ -62,9 +62,7 @@ class Pipeline:
             end = start + len(own)
             here = slice(start, end)
             speech_end = speech_start + int(voiced[here].sum())
-            whole = stream.absorb(
-                features[speech_start:speech_end], probabilities[here], powers[here], clipped[here], voiced[here]
-            )
+            whole = stream.absorb(features[speech_start:speech_end], powers[here], clipped[here], voiced[here])
             chunks += [Chunk(stream, chunk) for chunk in whole]
             start, speech_start = end, speech_end
         return chunks

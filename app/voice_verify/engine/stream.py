@@ -70,7 +70,6 @@ class StreamState:
     def absorb(
         self,
         speech: NDArray[np.float32],
-        probabilities: NDArray[np.float32],
         powers: NDArray[np.float32],
         clipped: NDArray[np.float32],
         voiced: NDArray[np.bool_],
@@ -79,7 +78,7 @@ class StreamState:
 
         `speech` is (voiced, 80), the other arrays have one value a frame.
         """
-        self._quality.add(probabilities, powers, clipped, voiced)
+        self._quality.add(powers, clipped, voiced)
         self._speech = np.concatenate([self._speech, speech])
         chunks = []
         whole = len(self._speech) // CHUNK_FRAMES * CHUNK_FRAMES
