@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 
-from vvctl.errors import CommandFailed, MissingTool, VvctlError
+from vvctl.errors import VvctlError
+from vvctl.image import run as programs
 
 
 class MachineError(VvctlError):
@@ -15,15 +14,12 @@ class MachineError(VvctlError):
     code = "machine"
 
 
-def run(command: Sequence[str], *, package: str) -> str:
-    """Standard output of `command`.
+def require(program: str, *, package: str) -> None:
+    """Raise MissingTool, which names the Debian package, when `program` is not installed."""
+    programs.require_tools([program], hint=f"apt-get install {package}")
 
-    Raises MissingTool, which names the Debian package, or CommandFailed with the last lines of its messages.
-    """
-    if shutil.which(command[0]) is None:
-        raise MissingTool(f"{command[0]} is not installed", hint=f"apt-get install {package}")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        raise CommandFailed(f"{' '.join(command)} ended with status {done.returncode}:\n{last}")
-    return done.stdout
+
+def run(command: Sequence[str], *, package: str) -> str:
+    """Standard output of `command`, from Debian's `package`; raises MissingTool or CommandFailed."""
+    require(command[0], package=package)
+    return programs.run(command)

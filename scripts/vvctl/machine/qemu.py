@@ -18,7 +18,7 @@ from typing import Literal, Self
 from vvctl.errors import MissingTool
 from vvctl.machine.acceleration import Acceleration, probe
 from vvctl.machine.disk import CacheMode
-from vvctl.machine.errors import MachineError
+from vvctl.machine.errors import MachineError, require
 from vvctl.machine.nic import Nic
 from vvctl.machine.qmp import Qmp
 
@@ -63,7 +63,7 @@ class Machine:
         disc: Path | None = None,
         acceleration: Acceleration | None = None,
     ) -> None:
-        """`disks` are qcow2 files that the guest writes to; `disc` is an ISO image in its optical drive."""
+        """`disks` are files that the guest writes to, raw when called *.raw, else qcow2; `disc` is an ISO image."""
         self.name = name
         self.directory = directory
         self.console_log = directory / "console.log"
@@ -90,6 +90,7 @@ class Machine:
 
         Raises MissingTool without QEMU, MachineError when it does not start.
         """
+        require("qemu-system-x86_64", package="qemu-system-x86")
         self.directory.mkdir(parents=True, exist_ok=True)
         control, far_end = socket.socketpair()
         command = [
@@ -97,8 +98,6 @@ class Machine:
             *self._nic.prefix(),
             *self._command(control_descriptor=far_end.fileno()),
         ]
-        if shutil.which("qemu-system-x86_64") is None:
-            raise MissingTool("qemu-system-x86_64 is not installed", hint="apt-get install qemu-system-x86")
         with far_end, (self.directory / "qemu.log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal is for us, the guest is shut down in order.
             self._process = subprocess.Popen(
@@ -180,9 +179,13 @@ class Machine:
         self._process = self._qmp = None
 
     def attach_disk(self, image: Path, name: str) -> None:
-        """Plug qcow2 `image` into the running machine's SCSI controller as device `name`."""
+        """Plug `image` into the running machine's SCSI controller as `name`."""
         self.qmp.execute("blockdev-add", **{"node-name": name, **self._block_device(image)})
         self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=name, id=f"{name}-drive")
+
+    def detach_disk(self, name: str) -> None:
+        """Pull a disk, `disk0` and so on for those of the start; the guest sees it go a moment later."""
+        self.qmp.execute("device_del", id=f"{name}-drive")
 
     def _messages(self) -> str:
         with suppress(FileNotFoundError):
@@ -210,7 +213,7 @@ class Machine:
             node = f"disk{index}"
             device = "nvme,serial=vv" if hardware.bus == Bus.NVME else "scsi-hd,bus=scsi0.0,scsi-id="
             command += ["-blockdev", json.dumps({"node-name": node, **self._block_device(image)})]
-            command += ["-device", f"{device}{index},drive={node},bootindex={index}"]
+            command += ["-device", f"{device}{index},drive={node},id={node}-drive,bootindex={index}"]
         if self._disc is not None:
             disc = {"driver": "file", "filename": str(self._disc)}
             command += [
@@ -223,7 +226,7 @@ class Machine:
     def _block_device(self, image: Path) -> dict[str, object]:
         cache = {"no-flush": self._hardware.cache == CacheMode.THROW_AWAY, "direct": False}
         return {
-            "driver": "qcow2",
+            "driver": "raw" if image.suffix == ".raw" else "qcow2",
             "discard": "unmap",
             "cache": cache,
             "file": {"driver": "file", "filename": str(image), "discard": "unmap", "cache": cache},

@@ -19,6 +19,10 @@ _OPTIONS = (
 )
 
 
+# The account that the property ssh_key lets in (role base); it may become root.
+_ADMINISTRATOR = "admin"
+
+
 def make_key(path: Path, comment: str) -> str:
     """The public key of the Ed25519 key at `path`, which is made when it does not exist."""
     if not path.exists():
@@ -28,7 +32,7 @@ def make_key(path: Path, comment: str) -> str:
 
 def command_line(host: str, port: int, key: Path) -> str:
     """What a person types to log in."""
-    return shlex.join(["ssh", *_OPTIONS[:4], "-i", str(key), "-p", str(port), f"root@{host}"])
+    return shlex.join(["ssh", *_OPTIONS[:4], "-i", str(key), "-p", str(port), f"{_ADMINISTRATOR}@{host}"])
 
 
 class Shell:
@@ -40,7 +44,7 @@ class Shell:
         self._ssh = (
             *("ssh", *_OPTIONS, "-i", str(key), "-p", str(port)),
             *("-o", "ControlMaster=auto", "-o", f"ControlPath={self._control.name}/c", "-o", "ControlPersist=600"),
-            f"root@{host}",
+            f"{_ADMINISTRATOR}@{host}",
         )
 
     def __enter__(self) -> Self:
@@ -58,10 +62,10 @@ class Shell:
             return connection.recv(4) == b"SSH-" or None
 
     def attempt(self, command: str, *, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run `command` in the guest's shell, whatever its exit status; raises MachineError when it hangs."""
+        """Run `command` as root in the guest's shell, whatever its exit status; raises MachineError when it hangs."""
         try:
             return subprocess.run(
-                [*self._ssh, command],
+                [*self._ssh, shlex.join(["sudo", "-n", "sh", "-c", command])],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

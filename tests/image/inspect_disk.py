@@ -1,0 +1,67 @@
+"""Looks into the ext4 file systems of disk images without booting or mounting them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+_ENTRY = re.compile(r"^\s*\d+\s+([0-7]+)\s+\(\d+\)\s+\d+\s+\d+\s+(\d+)\s+\S+\s+\S+\s+(.+)$")
+_DIRECTORY = 0o040000
+
+
+class FileSystem:
+    """An ext4 file system in a raw image, read by debugfs."""
+
+    def __init__(self, image: Path, *, partition: str | None = None) -> None:
+        """The whole image, or its GPT partition with the name `partition`."""
+        offset = _partition_offset(image, partition) if partition else 0
+        self._target = f"{image}?offset={offset}"
+
+    def text(self, path: str) -> str | None:
+        """Content of a file; None when there is none."""
+        if not self.exists(path):
+            return None
+        return self._debugfs(f"cat {path}")
+
+    def exists(self, path: str) -> bool:
+        return "Inode:" in self._debugfs(f"stat {path}")
+
+    def flags(self, path: str) -> int:
+        """The inode's flags, such as 0x10 for immutable (ext4 layout: i_flags)."""
+        found = re.search(r"Flags: (0x[0-9a-f]+)", self._debugfs(f"stat {path}"))
+        assert found, f"{path} is not in the image"
+        return int(found.group(1), 16)
+
+    def names(self, path: str) -> list[str]:
+        """What lies directly in a directory; nothing when it is not there."""
+        return [name for name, _, _ in self._entries(path)]
+
+    def files(self, path: str) -> dict[str, int]:
+        """Every file below a directory with its size in bytes."""
+        found: dict[str, int] = {}
+        for name, mode, size in self._entries(path):
+            below = f"{path.rstrip('/')}/{name}"
+            if mode & 0o170000 == _DIRECTORY:
+                found |= self.files(below)
+            else:
+                found[below] = size
+        return found
+
+    def _entries(self, path: str) -> list[tuple[str, int, int]]:
+        found = [_ENTRY.match(line) for line in self._debugfs(f"ls -l {path}").splitlines()]
+        entries = [(match[3].strip(), int(match[1], 8), int(match[2])) for match in found if match]
+        return [entry for entry in entries if entry[0] not in {".", ".."}]
+
+    def _debugfs(self, request: str) -> str:
+        done = subprocess.run(["debugfs", "-R", request, self._target], capture_output=True, check=True)
+        return done.stdout.decode("utf-8", errors="replace")
+
+
+def _partition_offset(image: Path, name: str) -> int:
+    done = subprocess.run(["sfdisk", "--json", str(image)], capture_output=True, text=True, check=True)
+    table = json.loads(done.stdout)["partitiontable"]
+    found = [part["start"] for part in table["partitions"] if part.get("name") == name]
+    assert len(found) == 1, f"{image} has {len(found)} partitions called {name}"
+    return int(found[0]) * int(table["sectorsize"])
