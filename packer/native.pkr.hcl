@@ -46,11 +46,10 @@ build {
       "-e", "build_id=${var.build_id}",
     ]
     ansible_env_vars = [
-      "ANSIBLE_ROLES_PATH=${path.root}/../roles",
-      "ANSIBLE_HOST_KEY_CHECKING=False",
-      "ANSIBLE_PIPELINING=True",
+      "ANSIBLE_CONFIG=${path.root}/../ansible/ansible.cfg",
       "ANSIBLE_NOCOLOR=True",
-      "ANSIBLE_SSH_ARGS=-o ControlMaster=auto -o ControlPersist=300s -o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null",
+      # vvctl reads the result of a failed task out of the output.
+      "ANSIBLE_CALLBACK_RESULT_FORMAT=json",
     ]
   }
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 from vvctl.appliance import Appliance
 from vvctl.errors import IntegrityError
-from vvctl.image import ova, ovf, vmdk
+from vvctl.image import ova, ovf, sparse, vmdk
 from vvctl.image.ext4 import E2fsprogs
 from vvctl.image.fingerprint import file_sha256
 from vvctl.image.run import run
@@ -20,8 +20,6 @@ from vvctl.image.workspace import remove_tree, replace_tree
 
 CHECKSUMS = "SHA256SUMS"
 TOOLS = ("qemu-img", "zstd")
-# Nearly the speed of the disk; higher levels save a few percent and cost minutes.
-ZSTD_LEVEL = "-3"
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,7 @@ def convert_disks(raw: dict[str, Path], folder: Path, vmdks: Path, names: Names,
             )
             for (disk, path), target in zip(raw.items(), targets, strict=True)
         ]
-        jobs += [
-            pool.submit(run, ["zstd", "-q", "-f", "-T0", ZSTD_LEVEL, path, "-o", folder / names.raw(disk)])
-            for disk, path in raw.items()
-        ]
+        jobs += [pool.submit(sparse.compress, path, folder / names.raw(disk)) for disk, path in raw.items()]
         for job in jobs:
             job.result()
     return targets

@@ -39,7 +39,7 @@ def count_tasks(workspace: Workspace) -> int:
     """How many tasks the playbook lists; tasks that it includes on the way are not among them."""
     listing = run(
         [ansible_playbook(), "--inventory", "localhost,", "--list-tasks", workspace.root / PLAYBOOK],
-        env={"ANSIBLE_ROLES_PATH": str(workspace.root / "roles"), "ANSIBLE_NOCOLOR": "1"},
+        env={"ANSIBLE_CONFIG": str(workspace.root / "ansible/ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         cwd=workspace.root / "ansible",
     )
     return len(re.findall(r"(?m)^\s{6,}.*\tTAGS: ", listing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,6 +99,8 @@ def build_rootfs(workspace: Workspace, appliance: Appliance, sources: Sequence[A
         except BaseException:
             remove_tree(partial)
             raise
+    # There are no package lists; Ansible takes this folder's date for theirs and would not fetch any.
+    os.utime(partial / "var/lib/apt/lists", (0, 0))
     partial.rename(workspace.rootfs)
     stamp.write(wanted)
     return True
