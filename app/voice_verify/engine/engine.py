@@ -77,7 +77,11 @@ class Engine:
                 self._worker.start()
 
     def stop(self) -> None:
-        """Process what was pushed, then end the worker thread. Open streams keep their voice and can be closed."""
+        """Process what was pushed, then end the worker thread. Open streams keep their voice and can be closed.
+
+        Not to be called by a listener, which runs in that thread.
+        """
+        self._must_not_be_worker()
         with self._changed:
             worker = self._worker
             self._stopping = True
@@ -143,8 +147,10 @@ class Engine:
     def close_stream(self, stream: UUID) -> Voice:
         """Process what was pushed, forget the stream and return its last voice; waits for the worker.
 
-        Raises UnknownStream (also when another caller closes it already) and StreamFailed.
+        Raises UnknownStream (also when another caller closes it already) and StreamFailed. Not to be called by a
+        listener, which runs in the worker thread.
         """
+        self._must_not_be_worker()
         with self._changed:
             entry = self._entry(stream)
             if entry.closing:
@@ -181,6 +187,10 @@ class Engine:
     def _must_run(self) -> None:
         if self._worker is None or self._stopping:
             raise NotRunning("the engine is not running")
+
+    def _must_not_be_worker(self) -> None:
+        if threading.current_thread() is self._worker:
+            raise RuntimeError("a listener would wait for itself: close streams and stop the engine elsewhere")
 
     def _entry(self, stream: UUID) -> _Stream:
         try:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vvctl.errors import IntegrityError
 
 TOLERANCE = 5e-5
-"""Largest difference allowed in any dimension: measured 2e-5 on values up to 3; other processors add in another order."""
+"""Largest difference allowed in any dimension: 2e-5 measured, values up to 3; other processors add in another order."""
 
 
 def load() -> dict[str, NDArray[np.float32]]:

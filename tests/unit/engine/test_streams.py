@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from voice_verify.engine import (
     NotRunning,
     Overloaded,
     StreamExists,
+    StreamFailed,
     UnknownStream,
     Voice,
     packaged_profile,
@@ -109,6 +111,56 @@ def test_a_failing_listener_harms_nobody(engine: Engine, speech) -> None:
         engine.push(good, block)
     assert_same(engine.close_stream(bad), engine.analyse(samples))
     assert_same(engine.close_stream(good), engine.analyse(samples))
+
+
+def test_a_listener_that_would_wait_for_itself_is_told(engine: Engine, speech) -> None:
+    told: list[str] = []
+    stream = uuid4()
+
+    def close(identity: UUID, _voice: Voice) -> None:
+        try:
+            engine.close_stream(identity)
+        except RuntimeError as error:
+            told.append(str(error))
+
+    engine.open_stream(stream, close)
+    engine.push(stream, speech(SPEAKER, 20, 2))
+    assert engine.close_stream(stream).net_speech_s >= 1
+    assert "would wait for itself" in told[0]
+
+
+class OutOfMemoryOnce:
+    """An onnxruntime session that fails the first time."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session = session
+        self.failed = False
+
+    def run(self, *arguments: object) -> object:
+        if not self.failed:
+            self.failed = True
+            raise MemoryError
+        return self.session.run(*arguments)
+
+
+@pytest.mark.parametrize("network", ["_vad", "_embedding"])
+def test_a_failure_of_onnxruntime_ends_the_stream_but_not_the_engine(model_dir: Path, speech, network: str) -> None:
+    engine = Engine(model_dir)
+    holder = getattr(engine._pipeline, network)
+    holder._session = OutOfMemoryOnce(holder._session)
+    engine.start()
+    samples = speech(SPEAKER, 50, 3)
+    bad, good = uuid4(), uuid4()
+    engine.open_stream(bad)
+    engine.push(bad, samples)
+    with pytest.raises(StreamFailed):
+        engine.close_stream(bad)
+    with pytest.raises(UnknownStream):
+        engine.voice(bad)
+    engine.open_stream(good)
+    engine.push(good, samples)
+    assert_same(engine.close_stream(good), engine.analyse(samples))
+    engine.stop()
 
 
 @pytest.mark.parametrize(
