@@ -1,0 +1,1 @@
+"""First boot: reads the OVF properties, checks every one, and writes this machine's configuration."""

@@ -1,0 +1,50 @@
+"""Which tier this machine is, from its real cores and memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypedDict
+
+# Firmware and kernel keep some of a machine's memory for themselves.
+_MEMORY_TOLERANCE = 0.9
+
+
+class Tier(TypedDict):
+    """One entry of tiers in appliance.yml."""
+
+    id: int
+    label: str
+    calls: int
+    cores: int
+    memory_gb: int
+
+
+class Sizing(TypedDict):
+    """Tier 0 is a machine below the smallest tier."""
+
+    tier: int
+    label: str
+    streams: int
+    cores: int
+    memory_gb: float
+
+
+def size(tiers: Sequence[Tier], cores: int, memory_gb: float) -> Sizing:
+    """The largest tier whose cores and memory are there; below the smallest one, its share of that."""
+    fitting = [
+        tier for tier in tiers if cores >= tier["cores"] and memory_gb >= tier["memory_gb"] * _MEMORY_TOLERANCE
+    ]
+    if fitting:
+        best = max(fitting, key=lambda tier: tier["calls"])
+        tier, label, streams = best["id"], best["label"], best["calls"]
+    else:
+        smallest = min(tiers, key=lambda tier: tier["calls"])
+        share = min(cores / smallest["cores"], memory_gb / smallest["memory_gb"])
+        tier, label, streams = 0, f"below {smallest['label']}", max(1, int(smallest["calls"] * share))
+    return {"tier": tier, "label": label, "streams": streams, "cores": cores, "memory_gb": round(memory_gb, 1)}
+
+
+def this_machine(tiers: Sequence[Tier]) -> Sizing:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return size(tiers, os.cpu_count() or 1, memory)
