@@ -15,7 +15,7 @@ SAMPLE_RATE = 8000
 # A header may declare anything: 1 Hz would make hours of audio out of a few bytes.
 _RATES = range(4000, 384_001)
 _MAX_CHANNELS = 8
-_BLOCK_S = 10
+_BLOCK_FRAMES = 65536
 _FORMATS = "send WAV (PCM, A-law or µ-law), FLAC or Ogg/Opus"
 
 
@@ -46,6 +46,9 @@ def decode(data: BinaryIO | bytes, *, max_minutes: float) -> NDArray[np.float32]
         raise AudioError(
             "audio_unreadable", f"the recording cannot be read: {error.error_string}", hint=_FORMATS
         ) from error
+    # What soundfile says to a file called *.raw.
+    except TypeError as error:
+        raise AudioError("audio_unreadable", "audio without a header cannot be read", hint=_FORMATS) from error
     if not np.isfinite(samples).all():
         raise AudioError("audio_unreadable", "the recording holds values that are not numbers", hint=_FORMATS)
     if not len(samples):
@@ -66,7 +69,7 @@ def _read(recording: soundfile.SoundFile, max_minutes: float) -> NDArray[np.floa
     blocks: list[NDArray[np.float32]] = []
     done = 0
     # What was decoded is counted: the length in the header may be wrong on purpose.
-    while len(block := recording.read(_BLOCK_S * rate, dtype="float32", always_2d=True)):
+    while len(block := recording.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
         done += len(block)
         if done > longest:
             raise AudioError(

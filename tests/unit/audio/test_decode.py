@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voice_verify.audio import AudioError, decode
 
@@ -86,6 +88,41 @@ def test_reads_from_an_open_file(tmp_path: Path) -> None:
     path.write_bytes(encoded(tone()))
     with path.open("rb") as file:
         assert len(decode(file, max_minutes=1)) == 2 * RATE
+
+
+def test_a_file_called_raw_without_a_header_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "recording.raw"
+    path.write_bytes(bytes(2000))
+    with path.open("rb") as file, pytest.raises(AudioError) as caught:
+        decode(file, max_minutes=1)
+    assert caught.value.code == "audio_unreadable"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    good=st.sampled_from(
+        [
+            encoded(tone(seconds=0.3)),
+            encoded(tone(seconds=0.3), subtype="ALAW"),
+            encoded(tone(seconds=0.3), file_format="FLAC"),
+            encoded(tone(seconds=0.3, rate=48000), 48000, "OGG", "OPUS"),
+        ]
+    ),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=8),
+    length=st.integers(1, 8000),
+)
+def test_a_mutated_recording_is_read_or_refused(good: bytes, changes: list[tuple[int, int]], length: int) -> None:
+    mutated = bytearray(good)
+    for position, value in changes:
+        mutated[position % len(mutated)] = value
+    samples, code = np.zeros(1, np.float32), "none"
+    try:
+        samples = decode(bytes(mutated[:length]), max_minutes=1)
+    except AudioError as error:
+        code = error.code
+    assert code in {"none", "audio_unreadable", "audio_empty", "audio_too_long"}
+    assert len(samples) <= 60 * RATE + 1
+    assert np.abs(samples).max() <= 1
 
 
 def test_a_cut_off_recording_gives_what_is_there() -> None:
