@@ -26,6 +26,7 @@ from .guest import Credentials, Guest, Measured
 
 # The order in which the machines are needed.
 _MODULES = [
+    "test_harness",
     "test_packaged_image",
     "test_first_boot",
     "test_network",

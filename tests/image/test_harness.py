@@ -1,0 +1,54 @@
+"""What a test run leaves behind when it is killed: nothing that hinders the next."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vvctl.appliance import Appliance
+from vvctl.machine import Network
+
+RUN = """
+import sys, time
+from pathlib import Path
+from vvctl.machine import Hardware, Machine, Network
+
+with Network() as network, Machine("killed", Path(sys.argv[1]), disks=[], nic=network.nic,
+                                   hardware=Hardware(firmware=sys.argv[2], memory_mb=64)) as machine:
+    print(network.namespace, machine.qmp.execute("query-status")["status"], flush=True)
+    time.sleep(600)
+"""
+
+
+def test_killed_run_leaves_no_machine_and_no_network(appliance: Appliance, work: Path) -> None:
+    command = [sys.executable, "-c", RUN, str(work / "killed"), appliance.ovf.firmware]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        namespace, status = run.stdout.readline().split()
+        assert status == "running"
+        run.send_signal(signal.SIGKILL)
+    with Network() as network:
+        # The same place is taken anew, with a namespace in which nothing of the killed run is left.
+        assert network.namespace == namespace
+        assert network.run(["ip", "-brief", "link", "show", "tap0"], package="iproute2").split()[1] == "DOWN"
+    deadline = time.monotonic() + 10
+    while _machines(work) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _machines(work) == []
+    assert namespace not in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+
+
+def _machines(work: Path) -> list[str]:
+    """Processes that have the killed machine's console in their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if arguments.startswith("qemu-system") and str(work / "killed") in arguments:
+            found.append(arguments)
+    return found
