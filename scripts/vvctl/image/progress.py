@@ -12,8 +12,11 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _TASK = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \**")
 _FAILED = re.compile(r"(?:fatal|failed): \[(?P<host>[^\]]+)\](?:: (?P<kind>[A-Z]+)!)?(?:.*?) => (?P<detail>.*)")
 _ERROR = re.compile(r"\[ERROR\]: (?P<text>.*)")
-# Packer writes a message's commas and line ends in this way (packer.io/docs/commands, machine-readable output).
-_ESCAPES = {"%!(PACKER_COMMA)": ",", "\\n": "\n", "\\r": ""}
+# How Packer writes the commas and line ends of a message (packer.io/docs/commands, machine-readable output).
+_COMMA, _NEWLINE, _RETURN = "%!(PACKER_COMMA)", "\\n", "\\r"
+# The end of a traceback or of a program's output says what went wrong.
+_TAIL_LINES = 5
+_SAID = ("msg", "stderr", "module_stderr")
 
 
 @dataclass
@@ -85,9 +88,9 @@ def message_of(line: str) -> str:
     if len(fields) < 4 or fields[2] not in {"ui", "error"}:
         return ""
     text = fields[4] if fields[2] == "ui" and len(fields) == 5 else fields[3]
-    for written, meant in _ESCAPES.items():
-        text = text.replace(written, meant)
-    return _ANSI.sub("", text)
+    text = _ANSI.sub("", text.replace(_COMMA, ","))
+    # A task's result is one line, and Packer does not tell the \\n inside its JSON from a line end.
+    return text if _FAILED.search(text) else text.replace(_NEWLINE, "\n").replace(_RETURN, "")
 
 
 def _detail(text: str) -> str:
@@ -96,6 +99,6 @@ def _detail(text: str) -> str:
         result = json.loads(text)
     except ValueError:
         return text
-    parts = [str(result.get(key, "")).strip() for key in ("msg", "stderr")]
+    parts = ["\n".join(str(result.get(key, "")).strip().splitlines()[-_TAIL_LINES:]) for key in _SAID]
     items = [str(item.get("msg", "")) for item in result.get("results", []) if item.get("failed")]
     return "\n".join(dict.fromkeys(part for part in [*parts, *items] if part)) or text

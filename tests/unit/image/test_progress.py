@@ -62,3 +62,10 @@ def test_lines_are_complete_however_they_arrive() -> None:
     for chunk in (b"one\ntw", b"o\nth\xc3", b"\xa9\n"):
         sink.write(chunk)
     assert lines == ["one", "two", "th\u00e9"]
+
+
+def test_line_ends_inside_a_result_do_not_hide_the_message() -> None:
+    follower = Follower()
+    result = '{"msg": "module failed"%!(PACKER_COMMA) "module_stderr": "Traceback:\\n  File x\\nKeyError: 1\\n"}'
+    follower.feed(f"1,,ui,message,    null.native: failed: [vv] (item=/tmp) => {result}")
+    assert follower.complaint == "task “” failed: module failed\nTraceback:\n  File x\nKeyError: 1"
