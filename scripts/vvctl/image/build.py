@@ -78,12 +78,12 @@ def check_host(workspace: Workspace) -> None:
 
 @contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """Let a polite kill end the build like Ctrl-C does: with the container gone."""
+    """Let Ctrl-C and a polite kill end the build with the container gone, also where a shell ignores Ctrl-C for it."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -107,6 +107,9 @@ def build(root: Path, console: Console, mirror: str | None = None) -> None:
         try:
             make_provisioned(plan, report)
             artefacts = make_artefacts(plan, report, names)
+        except KeyboardInterrupt:
+            console.print("interrupted: the container is removed, dist/ is as it was")
+            raise
         finally:
             discard(workspace)
         report.summary(artefacts)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import re
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,8 @@ _packer = importlib.import_module("packer")
 
 TEMPLATE = "packer/native.pkr.hcl"
 PLAYBOOK = "ansible/appliance.yml"
+# Packer asks its provisioner to stop and waits for it.
+TERMINATE_TIMEOUT_S = 10
 WAIT_ONLINE = "etc/systemd/system/systemd-networkd-wait-online.service"
 
 
@@ -96,7 +102,7 @@ def _run_packer(
         def take(line: str) -> None:
             text = follower.feed(line)
             if text:
-                journal.write(f"{text}\n")
+                journal.write(f"{time.strftime('%H:%M:%S')} {text}\n")
                 journal.flush()
 
         def take_error(line: str) -> None:
@@ -109,6 +115,7 @@ def _run_packer(
         # In the background, or an interrupt could not end it: sh starts programs in a session of their own.
         client.packer = client.packer.bake(_bg=True)
         running: Any = client.build(parallel=False, machine_readable=True)
+        _pid_file(workspace).write_text(str(running.pid), encoding="utf-8")
         try:
             running.wait()
         except BaseException as error:
@@ -119,12 +126,38 @@ def _run_packer(
 
 
 def _terminate(running: Any) -> None:
-    """End Packer if it still runs; Ansible, its child, ends with it or with the container."""
+    """End Packer if it still runs, and read its output to the end; Ansible, its child, ends with it."""
+    deadline = time.monotonic() + TERMINATE_TIMEOUT_S
     if running.process.is_alive():
         running.process.terminate()
+    while running.process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if running.process.is_alive():
+        running.process.kill()
+    # What it says about its end is of no interest: the reason is known already.
+    with contextlib.suppress(Exception):
+        running.wait()
+
+
+def _pid_file(workspace: Workspace) -> Path:
+    return workspace.build / "packer.pid"
+
+
+def _end_orphan(workspace: Workspace) -> None:
+    """End the Packer of a run that was killed: it waits for ever on output that nobody reads."""
+    file = _pid_file(workspace)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        process = int(file.read_text(encoding="utf-8"))
+        # The number may belong to another program by now.
+        command = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8").split("\0")
+        if str(workspace.root / TEMPLATE) in command:
+            # sh gave it a session, and so a group, of its own.
+            os.killpg(process, signal.SIGKILL)
+    file.unlink(missing_ok=True)
 
 
 def discard(workspace: Workspace) -> None:
-    """Remove what a failed or killed run left: its container and the half-provisioned copy."""
+    """Remove what a failed or killed run left: Packer, the container and the half-provisioned copy."""
+    _end_orphan(workspace)
     container.remove_container(workspace.container)
     remove_tree(workspace.provisioning)
