@@ -6,12 +6,8 @@ import argparse
 import json
 import sys
 
-import uvicorn
-
 from voice_verify import __version__, logs, settings
-from voice_verify.app import create
 from voice_verify.errors import VoiceVerifyError
-from voice_verify.services.container import build
 from voice_verify.services.keys import KeyService, Role
 from voice_verify.settings import Settings
 from voice_verify.store import Database, KeyStore
@@ -35,6 +31,12 @@ def main() -> None:
 
 
 def _serve(config: Settings, _: argparse.Namespace) -> None:
+    # Imported here because the engine takes seconds to load, which no other command needs.
+    import uvicorn  # noqa: PLC0415
+
+    from voice_verify.app import create  # noqa: PLC0415
+    from voice_verify.services.container import build  # noqa: PLC0415
+
     logs.configure()
     uvicorn.run(
         create(build(config)),

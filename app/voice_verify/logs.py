@@ -27,9 +27,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Uvicorn calls it an error when a WebSocket handshake is answered with a refusal, which is our way to refuse."""
+    return record.getMessage() != "ASGI callable returned without completing handshake."
+
+
 def configure() -> None:
     """Send the service's own messages from INFO up, and the libraries' warnings, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("voice_verify").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)

@@ -45,7 +45,7 @@ FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo i
 def enroll(
     services: ServicesDep,
     speaker: Annotated[SpeakerId, Form()],
-    recording: Annotated[list[UploadFile], File(description=f"One or more recordings: {FORMATS}")],
+    recording: Annotated[list[UploadFile], File(min_length=1, description=f"One or more recordings: {FORMATS}")],
 ) -> Speaker:
     """Makes a voiceprint of the voice in all recordings together and replaces an earlier one.
 

@@ -32,6 +32,8 @@ WAITING_EVENTS = 256
 # RFC 6455, section 7.4.1.
 NORMAL, GOING_AWAY = 1000, 1001
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG, FAILED, TRY_LATER = 1003, 1007, 1009, 1011, 1013
+# The protocol itself was violated, or a frame was so large that it was not even read.
+BROKEN = (1002, UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG)
 CLOSE_CODES: dict[type[VoiceVerifyError], int] = {
     errors.UnexpectedText: UNSUPPORTED_DATA,
     errors.BadFrame: INVALID_DATA,
@@ -88,6 +90,8 @@ async def stream_audio(websocket: WebSocket, uuid: str) -> None:
     else:
         if code in (NORMAL, GOING_AWAY):
             await run_in_threadpool(services.streams.end, stream.uuid, EndReason.client_closed)
+        elif code in BROKEN:
+            await run_in_threadpool(services.streams.end, stream.uuid, EndReason.error)
     finally:
         sender.cancel()
         stream.detach(outbox.put)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from . import postgresql, speech
+from .running import Service
+
+ROOT = Path(__file__).parents[2]
+StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    folder = ROOT / "build" / "model"
+    if not (folder / "model.json").is_file():
+        pytest.fail(f"no model in {folder}: make model builds it", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Path]:
+    with postgresql.server() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Makes the URL of a new database of the kind under test."""
+    if request.param == "postgresql":
+        server: Path = request.getfixturevalue("postgresql_server")
+        return lambda name: postgresql.create_database(server, name)
+    folder = tmp_path_factory.mktemp("sqlite")
+    return lambda name: f"sqlite:///{folder}/{name}.db"
+
+
+@pytest.fixture(scope="session")
+def service(
+    database: Callable[[str], str], model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A running service with two speakers enrolled, on each kind of database."""
+    running = Service(tmp_path_factory.mktemp("service"), model_dir, database("shared"))
+    running.prepare("integrator", "operator", "billing", "viewer")
+    running.start()
+    try:
+        for voice in (speech.ANNA, speech.BRUNO):
+            answer = running.enrol(voice, speech.wav(speech.samples(voice, speech.ENROLMENT, 30)))
+            assert answer.status_code == 200, answer.text
+        yield running
+    finally:
+        # Ended by the signal after an orderly shutdown.
+        assert running.stop() == -signal.SIGTERM, running.log
+        assert '"stopped"' in running.log
+
+
+@pytest.fixture
+def fresh(database: Callable[[str], str], model_dir: Path, tmp_path: Path) -> Iterator[Service]:
+    """A running service of a test's own with nobody enrolled, on each kind of database."""
+    running = Service(tmp_path, model_dir, database(f"fresh_{uuid4().hex}"))
+    running.prepare("integrator")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_service(model_dir: Path, tmp_path: Path) -> Iterator[StartService]:
+    """Starts a service of a test's own, on SQLite unless told otherwise."""
+    started: list[Service] = []
+
+    def start(database_url: str = f"sqlite:///{tmp_path}/own.db", **settings: Any) -> Service:
+        running = Service(tmp_path, model_dir, database_url, **settings)
+        running.prepare("integrator")
+        running.start()
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.stop()
