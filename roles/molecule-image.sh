@@ -6,9 +6,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 image=localhost/voice-verify-rootfs
-python=${PYTHON:-python3}
 
-mapfile -t facts < <("$python" - <<'PYTHON'
+mapfile -t facts < <(python3 - <<'PYTHON'
 from pathlib import Path
 
 import yaml
@@ -24,7 +23,7 @@ print(" ".join(sorted(names)))
 PYTHON
 )
 suite=${facts[0]} packages=${facts[1]}
-wanted=$(cat "$0" <(echo "$suite $packages") | sha256sum | cut -d' ' -f1)
+wanted=$(cat roles/molecule-image.sh <(echo "$suite $packages") | sha256sum | cut -d' ' -f1)
 
 if [[ ${1:-} != --force && $(podman image inspect --format '{{ index .Labels "inputs" }}' "$image" 2>/dev/null) == "$wanted" ]]; then
     exit 0

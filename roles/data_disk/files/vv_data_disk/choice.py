@@ -9,7 +9,13 @@ from .disks import Device
 
 #: States that the console and the tests know.
 READY, FORMAT, MISSING, REFUSED, FOREIGN, NEWER, FAILED = (
-    "ready", "format", "missing", "refused", "foreign", "newer", "failed",
+    "ready",
+    "format",
+    "missing",
+    "refused",
+    "foreign",
+    "newer",
+    "failed",
 )
 
 
@@ -23,9 +29,7 @@ class Choice:
     device: Device | None = None
 
 
-def choose(
-    disks: Sequence[Device], *, label: str, minimum_bytes: int, is_blank: Callable[[Device], bool]
-) -> Choice:
+def choose(disks: Sequence[Device], *, label: str, minimum_bytes: int, is_blank: Callable[[Device], bool]) -> Choice:
     """Decide from the disks that are there; `is_blank` is asked only about a disk that might be formatted."""
     labelled = [device for disk in disks for device in disk.walk() if device.found.get("LABEL") == label]
     if len(labelled) > 1:

@@ -102,8 +102,13 @@ def scan() -> list[Device]:
 
     def probed(device: Device) -> Device:
         return Device(
-            device.path, device.kind, device.size, device.read_only, device.mounts,
-            tuple(probed(part) for part in device.parts), probe(device.path),
+            device.path,
+            device.kind,
+            device.size,
+            device.read_only,
+            device.mounts,
+            tuple(probed(part) for part in device.parts),
+            probe(device.path),
         )
 
     return [probed(device) for device in parse_lsblk(done.stdout) if is_disk(device)]

@@ -139,7 +139,7 @@ def _ssh_key(text: str) -> str:
 
 def _sha256(text: str) -> str:
     if not _SHA256.fullmatch(text.lower()):
-        raise Problem("a SHA-256 has 64 hexadecimal digits; make it with: printf %s \"$KEY\" | sha256sum")
+        raise Problem('a SHA-256 has 64 hexadecimal digits; make it with: printf %s "$KEY" | sha256sum')
     return text.lower()
 
 

@@ -32,9 +32,7 @@ class Sizing(TypedDict):
 
 def size(tiers: Sequence[Tier], cores: int, memory_gb: float) -> Sizing:
     """The largest tier whose cores and memory are there; below the smallest one, its share of that."""
-    fitting = [
-        tier for tier in tiers if cores >= tier["cores"] and memory_gb >= tier["memory_gb"] * _MEMORY_TOLERANCE
-    ]
+    fitting = [tier for tier in tiers if cores >= tier["cores"] and memory_gb >= tier["memory_gb"] * _MEMORY_TOLERANCE]
     if fitting:
         best = max(fitting, key=lambda tier: tier["calls"])
         tier, label, streams = best["id"], best["label"], best["calls"]

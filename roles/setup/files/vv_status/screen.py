@@ -57,12 +57,18 @@ def render(state: dict[str, Any], operator_key: str = "") -> str:
             f"  Tier      {size['tier'] or '-'} ({size['label']}): {size['streams']} streams"
             f" on {size['cores']} cores, {size['memory_gb']} GiB"
         )
-    lines.append(f"  Data disk {disk['message'] if disk and disk['state'] == 'ready' else disk.get('state', 'looking')}")
+    lines.append(
+        f"  Data disk {disk['message'] if disk and disk['state'] == 'ready' else disk.get('state', 'looking')}"
+    )
     services = "  ".join(f"{unit.removesuffix('.service')} {active}" for unit, active in state["services"].items())
     lines += [f"  Services  {services}", f"  Health    {'ready' if state['ready'] else 'not ready'}", ""]
     found = problems(state)
     lines += [*found, ""] if found else []
     if operator_key:
-        lines += [f"First operator API key: {operator_key}", "It is shown until the next restart only: keep it now.", ""]
+        lines += [
+            f"First operator API key: {operator_key}",
+            "It is shown until the next restart only: keep it now.",
+            "",
+        ]
     lines.append(f"Next: {next_step(state)}")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,38 @@
+"""Nothing of the build, and nothing that two machines would share, is left."""
+
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["podman://voice-verify-sysprep"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/etc/ssh/ssh_host_*",
+        "/root/.ssh/authorized_keys",
+        "/root/.bash_history",
+        "/root/.ansible",
+        "/tmp/leftover",
+        "/var/tmp/leftover",
+        "/var/log/leftover",
+        "/var/lib/systemd/random-seed",
+        "/var/lib/apt/lists/*_Packages*",
+        "/var/cache/apt/archives/*.deb",
+        "/var/cache/apt/pkgcache.bin",
+    ],
+)
+def test_trace_is_gone(host: Host, pattern: str) -> None:
+    assert host.run(f"ls -d {pattern}").stdout == ""
+
+
+def test_machine_has_no_identity(host: Host) -> None:
+    assert host.file("/etc/machine-id").exists
+    assert host.file("/etc/machine-id").size == 0
+
+
+def test_root_cannot_log_in(host: Host) -> None:
+    host.check_output("ssh-keygen -A")
+    assert "permitrootlogin no" in host.check_output("sshd -T").splitlines()

@@ -1,0 +1,92 @@
+"""The service as the image runs it: on PostgreSQL, from the wheelhouse, in its sandbox."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["podman://voice-verify-voice_verify"]
+GET = "import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+READY_S = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(host: Host) -> None:
+    host.check_output("systemctl daemon-reload")
+    host.check_output("systemctl restart postgresql")
+    host.check_output("systemctl start voice-verify voice-verify-key")
+    deadline = time.monotonic() + READY_S
+    while host.run("python3 -c %s http://127.0.0.1:8000/health/ready", GET).rc:
+        assert time.monotonic() < deadline, host.run("journalctl --unit voice-verify --lines 30").stdout
+        time.sleep(1)
+
+
+def test_service_is_ready_on_postgresql(host: Host) -> None:
+    assert "postgresql+psycopg" in host.file("/etc/voice-verify/voice-verify.env").content_string
+    tables = host.check_output(
+        "runuser -u voice-verify -- psql -h /run/postgresql -Atc %s voice-verify",
+        "select count(*) from information_schema.tables where table_schema = 'public'",
+    )
+    assert int(tables) > 1
+
+
+def test_service_runs_as_its_own_account(host: Host) -> None:
+    pid = host.check_output("systemctl show --property=MainPID --value voice-verify")
+    assert host.check_output("stat --format=%%U /proc/%s", pid) == "voice-verify"
+
+
+def test_settings_are_not_for_everybody(host: Host) -> None:
+    file = host.file("/etc/voice-verify/voice-verify.env")
+    assert (file.user, file.group, file.mode) == ("root", "voice-verify", 0o640)
+
+
+def test_new_operator_key_waits_in_memory_and_opens_the_api(host: Host) -> None:
+    path = "/run/voice-verify-key/operator-key"
+    assert host.file(path).mode == 0o600
+    assert host.check_output("findmnt --noheadings --output FSTYPE --target %s", path) == "tmpfs"
+    key = host.file(path).content_string.strip()
+    program = (
+        "import urllib.request, sys; r = urllib.request.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]});"
+        "print(urllib.request.urlopen(r, timeout=10).read().decode())"
+    )
+    answer = json.loads(host.check_output("python3 -c %s http://127.0.0.1:8000/api/v2/streams %s", program, key))
+    assert answer is not None
+
+
+def test_later_boots_make_no_other_key(host: Host) -> None:
+    before = host.file("/run/voice-verify-key/operator-key").content_string
+    host.check_output("systemctl restart voice-verify-key")
+    assert host.file("/run/voice-verify-key/operator-key").content_string == before
+
+
+def test_given_key_hash_is_stored_once(host: Host) -> None:
+    digest = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
+    host.check_output("printf '%s\\n' > /etc/voice-verify/operator-key.sha256", digest)
+    for _ in range(2):
+        host.check_output("systemctl restart voice-verify-key")
+    assert host.file("/data/voice-verify/first-operator-key").content_string.strip() == digest
+
+
+def test_unit_is_sandboxed(host: Host) -> None:
+    report = host.check_output("systemd-analyze security --no-pager voice-verify.service")
+    assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
+
+
+def test_onnxruntime_knows_the_processor_and_reports_nothing(host: Host) -> None:
+    journal = host.check_output("journalctl --unit voice-verify --output cat")
+    assert "cpuinfo" not in journal
+    assert "telemetry" not in journal.lower()
+
+
+def test_unit_needs_the_data_disk(host: Host) -> None:
+    for unit in ("voice-verify", "voice-verify-key"):
+        assert "data.mount" in host.check_output("systemctl show --property=Requires --value %s", unit).split()
+
+
+def test_code_is_compiled_for_a_quick_start(host: Host) -> None:
+    host.check_output(
+        "test -e $(echo /opt/voice-verify/venv/lib/python3*/site-packages/voice_verify/__pycache__/cli.*.pyc)"
+    )
