@@ -51,6 +51,11 @@ def choose(disks: Sequence[Device], *, label: str, minimum_bytes: int, is_blank:
             f"no data disk: no disk labelled {label} and no blank disk is attached",
             "attach the data disk of this machine, or a blank one for a new machine, then restart",
         )
+    return _blank_one(spare, minimum_bytes, is_blank)
+
+
+def _blank_one(spare: Sequence[Device], minimum_bytes: int, is_blank: Callable[[Device], bool]) -> Choice:
+    """The only spare disk if it is blank; whatever else is there makes it a person's decision."""
     blank = [disk for disk in spare if _looks_blank(disk) and is_blank(disk)]
     others = [disk for disk in spare if disk not in blank]
     if others:
@@ -85,7 +90,8 @@ def _foreign(devices: Sequence[Device]) -> Choice:
     return Choice(
         FOREIGN,
         f"a disk is attached that is not ours and not blank: {what}",
-        f"nothing was changed on it; attach the right disk, or erase this one yourself (wipefs --all {first}), then restart",
+        "nothing was changed on it; attach the right disk, or erase this one yourself"
+        f" (wipefs --all {first}), then restart",
     )
 
 

@@ -38,7 +38,7 @@ def next_step(state: dict[str, Any]) -> str:
 
 
 def _first_failed(state: dict[str, Any]) -> str:
-    return next(unit for unit, active in state["services"].items() if active == "failed")
+    return next(str(unit) for unit, active in state["services"].items() if active == "failed")
 
 
 def render(state: dict[str, Any], operator_key: str = "") -> str:

@@ -19,7 +19,9 @@ while True:
     lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line)
     key = {name.lower(): value for name, value in lines.items()}["sec-websocket-key"]
     digest = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-    peer.sendall(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {digest}\r\n\r\n".encode())
+    answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    answer.append("Sec-WebSocket-Accept: " + digest)
+    peer.sendall(("\r\n".join(answer) + "\r\n\r\n").encode())
     frame = peer.recv(4096)
     mask, payload = frame[2:6], frame[6:]
     data = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
@@ -29,7 +31,9 @@ while True:
 CLIENT = r"""
 import socket
 peer = socket.create_connection(("127.0.0.1", 80), timeout=10)
-peer.sendall(b"GET /stream/abc HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+ask = ["GET /stream/abc HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+ask.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+peer.sendall(("\r\n".join(ask) + "\r\n\r\n").encode())
 head = peer.recv(4096).decode()
 peer.sendall(bytes([0x81, 0x85, 1, 2, 3, 4]) + bytes(b ^ (1, 2, 3, 4)[i % 4] for i, b in enumerate(b"hello")))
 print(head.split("\r\n")[0], peer.recv(4096)[2:].decode())

@@ -17,7 +17,8 @@ NETWORK = "/etc/systemd/network/10-voice-verify.network"
 def environment(**properties: str) -> str:
     entries = "".join(f'<Property oe:key="{key}" oe:value="{value}"/>' for key, value in properties.items())
     namespace = "http://schemas.dmtf.org/ovf/environment/1"
-    return f'<Environment xmlns="{namespace}" xmlns:oe="{namespace}"><PropertySection>{entries}</PropertySection></Environment>'
+    section = f"<PropertySection>{entries}</PropertySection>"
+    return f'<Environment xmlns="{namespace}" xmlns:oe="{namespace}">{section}</Environment>'
 
 
 @pytest.fixture

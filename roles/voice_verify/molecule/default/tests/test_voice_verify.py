@@ -49,8 +49,9 @@ def test_new_operator_key_waits_in_memory_and_opens_the_api(host: Host) -> None:
     assert host.check_output("findmnt --noheadings --output FSTYPE --target %s", path) == "tmpfs"
     key = host.file(path).content_string.strip()
     program = (
-        "import urllib.request, sys; r = urllib.request.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]});"
-        "print(urllib.request.urlopen(r, timeout=10).read().decode())"
+        "import urllib.request as u, sys;"
+        "r = u.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]});"
+        "print(u.urlopen(r, timeout=10).read().decode())"
     )
     answer = json.loads(host.check_output("python3 -c %s http://127.0.0.1:8000/api/v2/streams %s", program, key))
     assert answer is not None

@@ -1,0 +1,43 @@
+"""The tier of a machine, from its cores and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+from vv_setup.sizing import Tier, size, this_machine
+
+from vvctl.appliance import find_root, load
+
+TIERS = cast(
+    "list[Tier]",
+    [tier.model_dump() for tier in load(find_root(Path(__file__).parent) / "appliance.yml").tiers],
+)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_machine_of_a_tier_holds_its_calls(tier: Tier) -> None:
+    # What a machine sees is less than what it was given.
+    found = size(TIERS, tier["cores"], tier["memory_gb"] * 0.97)
+    assert (found["tier"], found["streams"]) == (tier["id"], tier["calls"])
+
+
+def test_scarcer_of_cores_and_memory_decides() -> None:
+    assert size(TIERS, TIERS[-1]["cores"], TIERS[0]["memory_gb"])["tier"] == TIERS[0]["id"]
+    assert size(TIERS, TIERS[0]["cores"], TIERS[-1]["memory_gb"])["tier"] == TIERS[0]["id"]
+
+
+def test_smaller_machine_holds_its_share() -> None:
+    found = size(TIERS, TIERS[0]["cores"] // 2, TIERS[0]["memory_gb"])
+    assert (found["tier"], found["streams"]) == (0, TIERS[0]["calls"] // 2)
+
+
+def test_smallest_machine_holds_one_stream() -> None:
+    assert size(TIERS, 1, 0.25)["streams"] == 1
+
+
+def test_this_machine_is_measured() -> None:
+    found = this_machine(TIERS)
+    assert found["cores"] >= 1
+    assert found["memory_gb"] > 0
