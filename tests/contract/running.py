@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from voice_verify.services.keys import KeyService, Role
+from voice_verify.store import Database, KeyStore
 
 COMMAND = Path(sys.executable).with_name("voice-verify")
 START_S = 60
@@ -52,12 +55,11 @@ class Service:
 
     def prepare(self, *roles: str) -> None:
         """Migrate the database and make a key for each role."""
-        migrated = self.command("migrate")
-        assert migrated.returncode == 0, migrated.stderr
-        for role in roles:
-            made = self.command("keys", "create", "--name", f"test {role}", "--role", role)
-            assert made.returncode == 0, made.stderr
-            self.keys[role] = made.stdout.strip()
+        database = Database(self.environment["VV_DATABASE_URL"])
+        database.migrate()
+        keys = KeyService(KeyStore(database))
+        self.keys = {role: keys.create(f"test {role}", [Role(role)])[0] for role in roles}
+        database.close()
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -101,6 +103,14 @@ class Service:
     def verify(self, speaker: str, recording: bytes) -> httpx.Response:
         with self.client() as client:
             return client.post("/api/v2/verify", data={"speaker": speaker}, files={"recording": recording})
+
+    def decide_live(self, claimed: str, audio: NDArray[np.int16]) -> str:
+        """The last decision about `claimed` in a call with that audio."""
+        with self.stream() as stream:
+            stream.post("verify", claimed).raise_for_status()
+            stream.send(audio)
+            stream.end()
+            return str(stream.of("decision")[-1]["decision"])
 
     @contextmanager
     def stream(self, parameters: str = "") -> Iterator[Stream]:
@@ -163,6 +173,14 @@ class Stream:
                     self._changed.notify_all()
         except ConnectionClosed:
             return
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for something to be so."""
+    deadline = time.monotonic() + EVENT_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

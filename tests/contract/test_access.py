@@ -136,6 +136,16 @@ def test_imports_a_key_by_its_hash_once(service: Service) -> None:
     assert refused.stderr.startswith("error:")
 
 
+def test_a_key_made_on_the_command_line_is_shown_once_and_works(service: Service) -> None:
+    made = service.command("keys", "create", "--name", "both", "--role", "viewer", "--role", "operator")
+    assert made.returncode == 0, made.stderr
+    (key,) = made.stdout.split()
+    assert key not in service.command("keys", "list").stdout
+    with service.client("", Authorization=f"Bearer {key}") as client:
+        assert client.get("/api/v2/speakers").status_code == 200
+    assert service.command("keys", "create", "--name", "nobody", "--role", "root").returncode == 2
+
+
 def test_speakers_are_listed_in_pages_and_deleted(service: Service) -> None:
     with service.client() as client:
         whole = [item["speaker"] for item in client.get("/api/v2/speakers").json()["speakers"]]

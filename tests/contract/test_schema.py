@@ -12,7 +12,7 @@ import pytest
 from .running import Service
 
 # It changes and deletes what it finds, so it has a service of its own.
-SECONDS = 20
+SECONDS = 12
 ROUTES = {
     "/api/v2/enroll": {"post"},
     "/api/v2/verify": {"post"},

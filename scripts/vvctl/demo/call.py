@@ -18,10 +18,14 @@ Event = dict[str, Any]
 
 
 class Call:
-    """`on_event` is called for each event of the stream, from a thread of its own."""
+    """A call on a new stream; `on_event` is called for each of its events, from a thread of its own.
+
+    Raises ServiceError when no stream can be had.
+    """
 
     def __init__(self, client: Client, on_event: Callable[[Event], None]) -> None:
         self._client = client
+        self._stream = client.open_stream()
         self._on_event = on_event
         self._over = threading.Event()
 
@@ -33,18 +37,18 @@ class Call:
         speed: float,
         enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Open a stream, `begin` on it, send `audio` `speed` times as fast as it was spoken, and end the stream.
+        """Connect, `begin` on the stream, send `audio` `speed` times as fast as it was spoken, and end the stream.
 
         Stops early when `enough`. Everything that was sent is heard before this returns. Raises ServiceError.
         """
-        stream = self._client.open_stream()
-        with self._client.connect(stream["url"]) as connection:
+        uuid = self._stream["uuid"]
+        with self._client.connect(self._stream["url"]) as connection:
             listener = threading.Thread(target=self._listen, args=[connection], daemon=True)
             listener.start()
-            begin(stream["uuid"])
+            begin(uuid)
             self._send(connection, audio, speed, enough)
             if not self._over.is_set():
-                self._client.end_stream(stream["uuid"])
+                self._client.end_stream(uuid)
             listener.join()
 
     def _send(

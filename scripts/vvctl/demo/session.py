@@ -44,10 +44,9 @@ class Demo:
         def begin(stream: str) -> None:
             view.required_s = self._client.enrol(stream, self._speaker)["required_s"]
 
+        call = Call(self._client, on_event)
         with self._live(view):
-            Call(self._client, on_event).run(
-                begin, recording.frames(audio), speed=self._speed, enough=lambda: view.enrolled or bool(errors)
-            )
+            call.run(begin, recording.frames(audio), speed=self._speed, enough=lambda: view.enrolled or bool(errors))
         if errors:
             raise errors[0]
         if not view.enrolled:
@@ -68,8 +67,9 @@ class Demo:
                 case "error":
                     errors.append(_error(event))
 
+        call = Call(self._client, on_event)
         with self._live(view):
-            Call(self._client, on_event).run(
+            call.run(
                 lambda stream: view.add(self._client.verify(stream, self._speaker)),
                 recording.frames(audio),
                 speed=self._speed,

@@ -22,9 +22,9 @@ def upgrade() -> None:
         "voiceprints",
         sa.Column("speaker_id", sa.String(128), nullable=False),
         sa.Column("embedding", sa.LargeBinary(), nullable=False),
-        sa.Column("net_speech_s", sa.Float(), nullable=False),
-        sa.Column("snr_db", sa.Float(), nullable=True),
-        sa.Column("clipped_share", sa.Float(), nullable=False),
+        sa.Column("net_speech_s", sa.Double(), nullable=False),
+        sa.Column("snr_db", sa.Double(), nullable=True),
+        sa.Column("clipped_share", sa.Double(), nullable=False),
         sa.Column("model", sa.String(64), nullable=False),
         sa.ForeignKeyConstraint(
             ["speaker_id"], ["speakers.id"], name="fk_voiceprints_speaker_id_speakers", ondelete="CASCADE"

@@ -1,0 +1,28 @@
+"""How long streams live, and how many there may be."""
+
+from __future__ import annotations
+
+from .conftest import StartService
+from .running import problem, until
+from .speech import ANNA, TEST, samples
+
+
+def test_an_idle_stream_ends_and_says_so(start_service: StartService) -> None:
+    service = start_service(stream_idle_s=1)
+    with service.stream() as stream:
+        unconnected = stream.client.post("/api/v2/streams").json()["uuid"]
+        stream.send(samples(ANNA, TEST, 1))
+        assert stream.wait("end")["reason"] == "idle_timeout"
+        assert stream.close_code() == 1000
+        until(lambda: stream.client.get(f"/api/v2/streams/{unconnected}").status_code == 404)
+
+
+def test_refuses_more_streams_than_it_may_have(start_service: StartService) -> None:
+    service = start_service(max_streams=2)
+    with service.client() as client:
+        first, _ = (client.post("/api/v2/streams").json() for _ in range(2))
+        answer = client.post("/api/v2/streams")
+        problem(answer, 503, "too_many_streams")
+        assert int(answer.headers["retry-after"]) > 0
+        client.delete(f"/api/v2/streams/{first['uuid']}").raise_for_status()
+        assert client.post("/api/v2/streams").status_code == 201

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voice_verify.errors import InvalidRequest
+from voice_verify.services.keys import KeyService, Role, digest
+from voice_verify.store import Database, KeyStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KeyStore:
+    database = Database(f"sqlite:///{tmp_path}/vv.db")
+    database.migrate()
+    return KeyStore(database)
+
+
+def test_a_new_key_opens_and_is_stored_as_a_hash_only(store: KeyStore) -> None:
+    keys = KeyService(store)
+    key, stored = keys.create("call centre", [Role.integrator, Role.viewer])
+    assert key.startswith("vv_")
+    assert len(key) >= 35
+    assert stored.sha256 == digest(key)
+    caller = keys.authenticate(key)
+    assert caller is not None
+    assert (caller.name, caller.roles) == ("call centre", {Role.integrator, Role.viewer})
+    assert caller.may([Role.operator, Role.viewer])
+    assert not caller.may([Role.operator])
+
+
+def test_no_two_keys_are_alike(store: KeyStore) -> None:
+    keys = KeyService(store)
+    assert keys.create("a", [Role.viewer])[0] != keys.create("a", [Role.viewer])[0]
+
+
+@pytest.mark.parametrize("secret", ["", "vv_", "x" * 10_000, "\u00e9"])
+def test_an_unknown_key_opens_nothing(store: KeyStore, secret: str) -> None:
+    assert KeyService(store).authenticate(secret) is None
+
+
+def test_there_is_no_default_key(store: KeyStore) -> None:
+    assert KeyService(store).all() == []
+
+
+def test_a_hash_may_be_written_in_capitals(store: KeyStore) -> None:
+    keys = KeyService(store)
+    keys.accept("operator", [Role.operator], digest("vv_secret").upper())
+    assert keys.authenticate("vv_secret") is not None
+
+
+@pytest.mark.parametrize("sha256", ["", "abc", "g" * 64, "a" * 65])
+def test_refuses_what_is_no_hash(store: KeyStore, sha256: str) -> None:
+    with pytest.raises(InvalidRequest):
+        KeyService(store).accept("operator", [Role.operator], sha256)
