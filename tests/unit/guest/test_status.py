@@ -95,7 +95,7 @@ def test_silence_is_not_ready() -> None:
 
 
 def test_facts_are_gathered_without_a_secret(tmp_path: Path, programs: Callable[[str, str], None]) -> None:
-    programs("systemctl", "printf 'active\\n\\nfailed\\n'")
+    programs("systemctl", "printf 'NRestarts=0\\nActiveState=active\\n\\nNRestarts=9\\nActiveState=activating\\n'")
     programs("ip", """echo '[{"ifname": "ens192", "addr_info": [{"local": "192.0.2.10"}]}]'""")
     (tmp_path / "setup.json").write_text(
         json.dumps({"state": "applied", "values": {"ssh_key": "k"}, "sizing": {"tier": 1}})
@@ -109,7 +109,7 @@ def test_facts_are_gathered_without_a_secret(tmp_path: Path, programs: Callable[
             "services": ["a.service", "b.service"], "operator_key_file": str(tmp_path / "key"),
         }
     )  # fmt: skip
-    assert state["services"] == {"a.service": "active", "b.service": "failed"}
+    assert state["services"] == {"a.service": "active", "b.service": "failing"}
     assert state["addresses"] == ["192.0.2.10"]
     assert state["sizing"] == {"tier": 1}
     assert "values" not in json.dumps(state)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HEALTH_TIMEOUT_S = 5.0
+FAILING_RESTARTS = 2
 
 
 def gather(settings: dict[str, Any]) -> dict[str, Any]:
@@ -43,11 +44,17 @@ def read_json(path: str) -> dict[str, Any]:
 
 
 def unit_states(units: list[str]) -> dict[str, str]:
-    """ActiveState of each systemd unit, in the order given."""
+    """ActiveState of each systemd unit, in the order given; `failing` when it is started again and again."""
     done = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState", "--value", *units], capture_output=True, text=True, check=False
+        ["systemctl", "show", "--property=ActiveState,NRestarts", *units], capture_output=True, text=True, check=False
     )
-    states = [line for line in done.stdout.splitlines() if line]
+    states = []
+    for block in done.stdout.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        active = values.get("ActiveState", "unknown")
+        # Between two attempts systemd says "activating", however often it has tried.
+        failing = active != "active" and int(values.get("NRestarts") or 0) >= FAILING_RESTARTS
+        states.append("failing" if failing else active)
     return dict(zip(units, states, strict=False))
 
 

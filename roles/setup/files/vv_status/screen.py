@@ -15,9 +15,9 @@ def problems(state: dict[str, Any]) -> list[str]:
     if state["setup"]["state"] == "refused":
         found.append(f"PROPERTIES: those from {state['setup']['source']} were not applied:")
         found += [f"            {problem}" for problem in state["setup"]["problems"]]
-    failed = [unit for unit, active in state["services"].items() if active == "failed"]
-    if failed:
-        found.append(f"FAILED: {', '.join(failed)}")
+    broken = _broken(state)
+    if broken:
+        found.append(f"FAILED: {', '.join(broken)}")
     return found
 
 
@@ -30,15 +30,16 @@ def next_step(state: dict[str, Any]) -> str:
         return "power off, correct the properties, power on"
     if not state["addresses"]:
         return "connect the network, or set the property address"
-    if any(active == "failed" for active in state["services"].values()):
-        return f"log in by SSH and run: journalctl --boot --unit {_first_failed(state)}"
+    broken = _broken(state)
+    if broken:
+        return f"log in by SSH and run: journalctl --boot --unit {broken[0]}"
     if not state["ready"]:
         return "wait until the service is ready"
     return f"open http://{state['addresses'][0]}:{state['api_port']}/swagger/"
 
 
-def _first_failed(state: dict[str, Any]) -> str:
-    return next(str(unit) for unit, active in state["services"].items() if active == "failed")
+def _broken(state: dict[str, Any]) -> list[str]:
+    return [str(unit) for unit, active in state["services"].items() if active in {"failed", "failing"}]
 
 
 def render(state: dict[str, Any], operator_key: str = "") -> str:
