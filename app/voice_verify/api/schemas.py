@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from voice_verify.engine import Reason
 from voice_verify.errors import VoiceVerifyError
 from voice_verify.services.health import Check
 from voice_verify.services.speakers import SpeakerPage
@@ -26,7 +27,6 @@ SpeakerId = Annotated[
     Field(description="Your identifier of the customer", examples=["customer-4711"]),
 ]
 Seconds = Annotated[float, Field(ge=0)]
-Reason = Literal["ok", "not_enough_speech", "low_snr", "clipped", "model_mismatch"]
 
 
 class Document(BaseModel):

@@ -38,7 +38,8 @@ class Caller:
 
 def digest(secret: str) -> str:
     """SHA-256 in hex; enough for keys of 256 random bits, which nobody can guess from a hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # What a client sends as its key may be anything, also no text at all.
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 class KeyService:

@@ -41,11 +41,6 @@ class EnrolledSpeaker:
     created: datetime
     updated: datetime
 
-    @property
-    def replaced(self) -> bool:
-        """Whether this enrolment replaced an earlier one."""
-        return self.updated > self.created
-
 
 class SpeakerStore:
     def __init__(self, database: Database) -> None:

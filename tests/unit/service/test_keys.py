@@ -34,7 +34,7 @@ def test_no_two_keys_are_alike(store: KeyStore) -> None:
     assert keys.create("a", [Role.viewer])[0] != keys.create("a", [Role.viewer])[0]
 
 
-@pytest.mark.parametrize("secret", ["", "vv_", "x" * 10_000, "\u00e9"])
+@pytest.mark.parametrize("secret", ["", "vv_", "x" * 10_000, "\u00e9", "\udc80"])
 def test_an_unknown_key_opens_nothing(store: KeyStore, secret: str) -> None:
     assert KeyService(store).authenticate(secret) is None
 
