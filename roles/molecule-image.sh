@@ -32,6 +32,7 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # The archives that this machine itself is configured to use.
+# shellcheck disable=SC2016 # apt-get itself expands these
 archive() { apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$1|//p" | head -1; }
 debian=$(archive Debian) security=$(archive Debian-Security)
 if [[ -z $debian || -z $security ]]; then

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from testinfra.host import Host
 
+from vvctl.appliance import find_root, load
+
 testinfra_hosts = ["podman://voice-verify-base"]
+ACCOUNTS = load(find_root(Path(__file__).parent) / "appliance.yml").accounts
 
 
-@pytest.mark.parametrize(("name", "number"), [("postgres", 980), ("voice-verify", 981)])
+@pytest.mark.parametrize(("name", "number"), ACCOUNTS.items())
 def test_services_have_the_numbers_that_their_files_keep(host: Host, name: str, number: int) -> None:
     account = host.user(name)
     assert (account.uid, account.gid, account.shell) == (number, number, "/usr/sbin/nologin")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
+from vvctl.appliance import find_root, load
+
 testinfra_hosts = ["podman://voice-verify-firewall"]
+PORTS = load(find_root(Path(__file__).parent) / "appliance.yml").ports
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,8 +35,9 @@ def elements(host: Host, name: str) -> set[str]:
 
 
 def test_only_what_is_open_by_default_is_let_in(host: Host) -> None:
-    assert elements(host, "open_tcp") == {"22", "80", "8000", "5060"}
-    assert elements(host, "open_udp") == {"5060", "20000-20350"}
+    for protocol in ("tcp", "udp"):
+        declared = {port.numbers for port in PORTS if protocol in port.protocols and port.open in {"always", "default"}}
+        assert elements(host, f"open_{protocol}") == declared
 
 
 @pytest.mark.parametrize("chain", ["input", "forward"])
