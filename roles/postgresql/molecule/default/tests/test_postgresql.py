@@ -76,9 +76,8 @@ def test_unit_is_sandboxed(host: Host) -> None:
     assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
 
 
-def test_unit_needs_the_data_disk(host: Host) -> None:
+@pytest.mark.parametrize("unit", ["postgresql", "postgresql-cluster"])
+def test_unit_needs_the_data_disk(host: Host, unit: str) -> None:
     assert (
-        "data.mount"
-        in host.check_output("systemctl show --property=Requires --value postgresql-cluster.service").split()
+        "/data/postgresql" in host.check_output("systemctl show --property=RequiresMountsFor --value %s", unit).split()
     )
-    assert "data.mount" in host.check_output("systemctl show --property=Requires --value postgresql.service").split()

@@ -84,7 +84,8 @@ def test_onnxruntime_knows_the_processor_and_reports_nothing(host: Host) -> None
 
 def test_unit_needs_the_data_disk(host: Host) -> None:
     for unit in ("voice-verify", "voice-verify-key"):
-        assert "data.mount" in host.check_output("systemctl show --property=Requires --value %s", unit).split()
+        needed = host.check_output("systemctl show --property=RequiresMountsFor --value %s", unit)
+        assert "/data/voice-verify" in needed.split()
 
 
 def test_code_is_compiled_for_a_quick_start(host: Host) -> None:
