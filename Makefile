@@ -38,7 +38,7 @@ run: model ## Start the service from this checkout, print how to enrol and verif
 	@scripts/run
 
 .PHONY: boot
-boot: deps-image ## Boot the built appliance in QEMU for you to try | an image; 2-3 min to ready; stops with Ctrl-C
+boot: deps-boot ## Boot the built appliance in QEMU for you to try | an image; 2-3 min to ready; stops with Ctrl-C
 	@$(BIN)/vvctl boot
 
 ##@ Test
@@ -81,6 +81,6 @@ clean: ## Remove what was built; keeps .venv and the downloads in build/cache | 
 	@if [[ -x $(BIN)/vvctl ]]; then $(BIN)/vvctl image clean; fi
 	@rm -rf dist build/model build/run
 
-.PHONY: deps-service deps-image deps-test
-deps-service deps-image deps-test: deps-%:
+.PHONY: deps-service deps-image deps-boot deps-test
+deps-service deps-image deps-boot deps-test: deps-%:
 	@scripts/install $*

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from voice_verify._version import __version__
+from voice_verify._generated import __version__
 
 # numpy's products are small here: BLAS threads made the features of a second of speech cost 4.6 ms instead of 0.3.
 # It must stand before the first import of numpy.

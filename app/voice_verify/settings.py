@@ -1,6 +1,6 @@
 """What the service is told by its environment: variables named VV_*, or a file of them named by VV_ENV_FILE.
 
-The defaults suit a checkout; in the appliance the role voice_verify writes the file from appliance.yml.
+The defaults suit a checkout and come from appliance.yml; in the appliance the role voice_verify writes the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voice_verify import _generated
 from voice_verify.errors import StartError
 
 
@@ -23,15 +24,15 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("sqlite:///build/run/voice-verify.db")
     model_dir: Path = Path("build/model")
     host: str = "127.0.0.1"
-    port: int = 8000
-    profile: str = "mixed"
-    max_streams: PositiveInt = 50
+    port: int = _generated.API_PORT
+    profile: str = _generated.PROFILE
+    max_streams: PositiveInt = _generated.MAX_STREAMS
     engine_threads: PositiveInt = 1
-    upload_mb: PositiveInt = 64
-    recordings_per_request: PositiveInt = 10
-    recording_minutes: PositiveInt = 30
-    websocket_frame_kb: PositiveInt = 64
-    stream_idle_s: PositiveInt = 30
+    upload_mb: PositiveInt = _generated.UPLOAD_MB
+    recordings_per_request: PositiveInt = _generated.RECORDINGS_PER_REQUEST
+    recording_minutes: PositiveInt = _generated.RECORDING_MINUTES
+    websocket_frame_kb: PositiveInt = _generated.WEBSOCKET_FRAME_KB
+    stream_idle_s: PositiveInt = _generated.STREAM_IDLE_S
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
 

@@ -1,5 +1,5 @@
 """The operator tooling of Voice Verify: build, try and operate the appliance."""
 
-from vvctl._version import __version__
+from vvctl._generated import __version__
 
 __all__ = ["__version__"]

@@ -1,10 +1,11 @@
-"""What is derived from appliance.yml and committed: version modules and the tables in the documentation.
+"""What is derived from appliance.yml and committed: constants of both distributions and tables in the documentation.
 
 A table stands between `<!-- generated:NAME -->` and `<!-- end generated -->`; the text around it is a person's.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from vvctl.appliance import Appliance
 from vvctl.errors import ConfigurationError
 
-VERSION_MODULES = ("app/voice_verify/_version.py", "scripts/vvctl/_version.py")
+MODULES = ("app/voice_verify/_generated.py", "scripts/vvctl/_generated.py")
 DOCUMENTS = ("README.md", "docs/first-boot.md", "docs/network.md", "docs/sizing.md")
 BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
@@ -89,9 +90,33 @@ def fill(text: str, appliance: Appliance) -> str:
     return BLOCK.sub(block, text)
 
 
+def constants(appliance: Appliance) -> list[dict[str, object]]:
+    """What each of MODULES defines: the distributions are installed without appliance.yml."""
+    limits = appliance.limits
+    service = {
+        "__version__": appliance.product.version,
+        "API_PORT": appliance.port("api").first,
+        "PROFILE": appliance.packaged_profile,
+        "MAX_STREAMS": appliance.tiers[0].calls,
+        "UPLOAD_MB": limits.upload_mb,
+        "RECORDINGS_PER_REQUEST": limits.recordings_per_request,
+        "RECORDING_MINUTES": limits.recording_minutes,
+        "WEBSOCKET_FRAME_KB": limits.websocket_frame_kb,
+        "STREAM_IDLE_S": limits.stream_idle_s,
+    }
+    tooling = {"__version__": appliance.product.version, "API_PORT": appliance.port("api").first}
+    return [service, tooling]
+
+
+def module(values: dict[str, object]) -> str:
+    """A Python module that defines `values`."""
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
+    return f'"""Derived from appliance.yml by `make generate`."""\n\n{"".join(lines)}'
+
+
 def derived(root: Path, appliance: Appliance) -> dict[Path, str]:
     """Every derived file of the checkout `root` with the content that it must have."""
-    files = {root / module: f'__version__ = "{appliance.product.version}"\n' for module in VERSION_MODULES}
+    files = {root / name: module(values) for name, values in zip(MODULES, constants(appliance), strict=True)}
     for document in DOCUMENTS:
         path = root / document
         files[path] = fill(path.read_text(encoding="utf-8"), appliance)

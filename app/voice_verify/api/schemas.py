@@ -201,7 +201,7 @@ class HealthCheck(Document):
 
 class Health(Document):
     status: Annotated[Literal["live", "ready", "not_ready"], Field(examples=["ready"])]
-    version: Annotated[str, Field(examples=["0.1.0"])]
+    version: Annotated[str, Field(examples=["1.2.0"])]
     checks: list[HealthCheck]
 
     @classmethod

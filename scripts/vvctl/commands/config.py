@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 import typer
 
-from vvctl import generate, service
+from vvctl import generate
 from vvctl.appliance import find_root, load
 from vvctl.errors import ConfigurationError
 
@@ -38,10 +37,3 @@ def generate_files(
         if not dry_run:
             path.write_text(content[path], encoding="utf-8")
         print(f"{'would renew' if dry_run else 'renewed'} {path.relative_to(root)}")
-
-
-@app.command()
-def environment() -> None:
-    """Print the service's settings as shell assignments, for a run from this checkout."""
-    for name, value in service.environment(load(find_root() / "appliance.yml")).items():
-        print(f"export {name}={shlex.quote(value)}")

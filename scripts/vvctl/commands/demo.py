@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from vvctl._generated import API_PORT
 from vvctl.demo.client import Client, ServiceError
 from vvctl.demo.session import Demo
 
@@ -25,7 +26,7 @@ def demo(
         ),
     ],
     speaker: Annotated[str, typer.Option(help="Identifier to enrol and verify.")] = "demo",
-    url: Annotated[str, typer.Option(help="Where the service answers.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="Where the service answers.")] = f"http://127.0.0.1:{API_PORT}",
     key: Annotated[
         str, typer.Option(envvar="VV_API_KEY", help="API key with the role integrator.", show_default=False)
     ] = "",

@@ -66,7 +66,7 @@ def check_host(workspace: Workspace) -> None:
     """Raise a VvctlError when this machine cannot build the image."""
     if os.geteuid() != 0:
         raise ConfigurationError("the image build needs root", hint="files of the image belong to root: use sudo")
-    require_tools(TOOLS, hint="`make bootstrap` installs what requirements/apt-image.txt lists")
+    require_tools(TOOLS, hint="`make image` installs what requirements/apt-image.txt lists")
     workspace.build.mkdir(parents=True, exist_ok=True)
     free = free_gib(workspace.build)
     if free < NEEDED_GIB and not workspace.provisioned.exists():
@@ -186,7 +186,7 @@ def make_system_disk(root: Path, output: Path, seed: str) -> None:
     workspace = Workspace(root)
     if not (workspace.stamps / PROVISIONED).is_file():
         raise ConfigurationError("build/provisioned does not exist yet", hint="run `make image` first")
-    require_tools(disks.TOOLS, hint="`make bootstrap` installs what requirements/apt-image.txt lists")
+    require_tools(disks.TOOLS, hint="`make image` installs what requirements/apt-image.txt lists")
     with workspace.locked():
         environment = read_source(root).environment
         disks.assemble_system_disk(

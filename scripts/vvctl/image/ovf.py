@@ -105,8 +105,8 @@ def _tier_section(envelope: etree._Element, appliance: Appliance) -> None:
 
 
 def _hardware_section(machine: etree._Element, appliance: Appliance, disks: int) -> None:
-    # VMware Tools read guestInfo; the iso transport serves hosts (and tests) without them.
-    section = _add(machine, "VirtualHardwareSection", transport="com.vmware.guestInfo iso")
+    # Not "iso" beside it: vSphere would then want a CD drive, which a server has no other use for.
+    section = _add(machine, "VirtualHardwareSection", transport="com.vmware.guestInfo")
     _add(section, "Info", "The virtual hardware")
     system = _add(section, "System")
     for name, value in (

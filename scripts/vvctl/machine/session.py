@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from vvctl._generated import API_PORT
 from vvctl.appliance import Appliance
 from vvctl.errors import ConfigurationError
 from vvctl.machine.archive import unpack
@@ -31,7 +32,7 @@ from vvctl.machine.wait import Waiter
 # Seconds at native speed.
 _SSH_LIMIT_S, _READY_LIMIT_S = 60, 75
 # Where each port is offered on 127.0.0.1 while it is free: the low ones belong to this machine.
-_OFFERED = {"ssh": 2222, "http": 8080, "api": 8000}
+_OFFERED = {"ssh": 2222, "http": 8080, "api": API_PORT}
 
 
 @dataclass(frozen=True)

