@@ -18,7 +18,7 @@ import pytest
 
 from vvctl.appliance import Appliance, find_root, load
 from vvctl.image.build import make_system_disk
-from vvctl.machine import Bus, PackagedDisks, copy, overlay, unpack
+from vvctl.machine import Bus, Emulator, PackagedDisks, choose, copy, overlay, unpack
 from vvctl.machine.session import newest_ova
 
 from . import voices
@@ -105,16 +105,24 @@ def credentials(work: Path) -> Credentials:
 
 
 @pytest.fixture(scope="session")
-def start(root: Path, appliance: Appliance, credentials: Credentials, measured: Measured) -> Iterator[Start]:
+def emulator(root: Path, appliance: Appliance, measured: Measured) -> Emulator:
+    chosen = choose(root / "build" / "cache", appliance.os.suite)
+    measured["emulator"] = chosen.name
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def start(root: Path, appliance: Appliance, credentials: Credentials, emulator: Emulator) -> Iterator[Start]:
     """Powers on a guest that is gone after the tests."""
     logs = root / "build" / "logs" / "boot"
     shutil.rmtree(logs, ignore_errors=True)
     started: list[Guest] = []
 
     def power_on(name: str, disks: list[Path], **hardware: Any) -> Guest:
-        guest = Guest(name, disks=disks, appliance=appliance, credentials=credentials, logs=logs, **hardware)
+        guest = Guest(
+            name, disks=disks, appliance=appliance, credentials=credentials, logs=logs, emulator=emulator, **hardware
+        )
         started.append(guest)
-        measured["acceleration"] = guest.machine.acceleration.name
         return guest
 
     yield power_on

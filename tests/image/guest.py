@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from vvctl.appliance import Appliance
-from vvctl.machine import Bus, CacheMode, Hardware, Machine, MachineError, Network, Shell, Waiter
+from vvctl.machine import Bus, CacheMode, Emulator, Hardware, Machine, MachineError, Network, Shell, Waiter
 from vvctl.machine.environment import write_environment_disc
 from vvctl.machine.session import import_command, is_ready
 from vvctl.machine.ssh import make_key
@@ -64,6 +64,7 @@ class Guest:
         appliance: Appliance,
         credentials: Credentials,
         logs: Path,
+        emulator: Emulator,
         bus: Bus = Bus.PVSCSI,
         network_card: str = "vmxnet3",
     ) -> None:
@@ -92,6 +93,7 @@ class Guest:
             disks=disks,
             nic=self.network.nic,
             hardware=hardware,
+            emulator=emulator,
             disc=write_environment_disc(credentials.directory / f"{name}.iso", properties),
         )
         self.shell = self._open.enter_context(Shell(self.address, credentials.ssh_key))
@@ -108,7 +110,7 @@ class Guest:
 
     def slow(self, native_s: float) -> float:
         """`native_s` on this machine's emulation."""
-        return native_s * self.machine.acceleration.patience
+        return native_s * self.machine.emulator.patience
 
     def until(self, what: str, ask: Callable[[], Answer | None], native_s: float) -> Answer:
         """Wait for an answer of `ask` that is not None, printing signs of life."""

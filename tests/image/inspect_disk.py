@@ -8,15 +8,17 @@ import subprocess
 from pathlib import Path
 
 _ENTRY = re.compile(r"^\s*\d+\s+([0-7]+)\s+\(\d+\)\s+\d+\s+\d+\s+(\d+)\s+\S+\s+\S+\s+(.+)$")
-_DIRECTORY = 0o040000
+_KIND, _DIRECTORY, _REGULAR = 0o170000, 0o040000, 0o100000
+# The Discoverable Partitions Specification's type of a root file system on x86-64.
+_ROOT_PARTITION = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 
 
 class FileSystem:
     """An ext4 file system in a raw image, read by debugfs."""
 
-    def __init__(self, image: Path, *, partition: str | None = None) -> None:
-        """The whole image, or its GPT partition with the name `partition`."""
-        offset = _partition_offset(image, partition) if partition else 0
+    def __init__(self, image: Path, *, partitioned: bool) -> None:
+        """The root partition of a partitioned image, or the whole image."""
+        offset = _root_offset(image) if partitioned else 0
         self._target = f"{image}?offset={offset}"
 
     def text(self, path: str) -> str | None:
@@ -39,13 +41,13 @@ class FileSystem:
         return [name for name, _, _ in self._entries(path)]
 
     def files(self, path: str) -> dict[str, int]:
-        """Every file below a directory with its size in bytes."""
+        """Every regular file below a directory with its size in bytes."""
         found: dict[str, int] = {}
         for name, mode, size in self._entries(path):
             below = f"{path.rstrip('/')}/{name}"
-            if mode & 0o170000 == _DIRECTORY:
+            if mode & _KIND == _DIRECTORY:
                 found |= self.files(below)
-            else:
+            elif mode & _KIND == _REGULAR:
                 found[below] = size
         return found
 
@@ -59,9 +61,9 @@ class FileSystem:
         return done.stdout.decode("utf-8", errors="replace")
 
 
-def _partition_offset(image: Path, name: str) -> int:
+def _root_offset(image: Path) -> int:
     done = subprocess.run(["sfdisk", "--json", str(image)], capture_output=True, text=True, check=True)
     table = json.loads(done.stdout)["partitiontable"]
-    found = [part["start"] for part in table["partitions"] if part.get("name") == name]
-    assert len(found) == 1, f"{image} has {len(found)} partitions called {name}"
+    found = [part["start"] for part in table["partitions"] if part["type"] == _ROOT_PARTITION]
+    assert len(found) == 1, f"{image} has {len(found)} root partitions"
     return int(found[0]) * int(table["sectorsize"])

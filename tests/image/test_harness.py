@@ -9,22 +9,26 @@ import time
 from pathlib import Path
 
 from vvctl.appliance import Appliance
-from vvctl.machine import Network
+from vvctl.machine import Emulator, Network
 
 RUN = """
 import sys, time
 from pathlib import Path
-from vvctl.machine import Hardware, Machine, Network
+from vvctl.machine import Hardware, Machine, Network, choose
 
 with Network() as network, Machine("killed", Path(sys.argv[1]), disks=[], nic=network.nic,
-                                   hardware=Hardware(firmware=sys.argv[2], memory_mb=64)) as machine:
+                                   hardware=Hardware(firmware=sys.argv[2], memory_mb=64),
+                                   emulator=choose(Path(sys.argv[3]), sys.argv[4])) as machine:
     print(network.namespace, machine.qmp.execute("query-status")["status"], flush=True)
     time.sleep(600)
 """
 
 
-def test_killed_run_leaves_no_machine_and_no_network(appliance: Appliance, work: Path) -> None:
-    command = [sys.executable, "-c", RUN, str(work / "killed"), appliance.ovf.firmware]
+def test_killed_run_leaves_no_machine_and_no_network(
+    appliance: Appliance, root: Path, work: Path, emulator: Emulator
+) -> None:
+    cache = str(root / "build" / "cache")
+    command = [sys.executable, "-c", RUN, str(work / "killed"), appliance.ovf.firmware, cache, appliance.os.suite]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         namespace, status = run.stdout.readline().split()
@@ -49,6 +53,6 @@ def _machines(work: Path) -> list[str]:
             arguments = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if arguments.startswith("qemu-system") and str(work / "killed") in arguments:
+        if "qemu-system" in arguments.partition("-name")[0] and str(work / "killed" / "console.log") in arguments:
             found.append(arguments)
     return found

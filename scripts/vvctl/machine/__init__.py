@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vvctl.machine.acceleration import Acceleration, probe
 from vvctl.machine.archive import PackagedDisks, unpack
 from vvctl.machine.disk import CacheMode, copy, overlay
+from vvctl.machine.emulator import Emulator, choose
 from vvctl.machine.environment import write_environment_disc
 from vvctl.machine.errors import MachineError
 from vvctl.machine.network import Network
@@ -14,9 +14,9 @@ from vvctl.machine.ssh import Shell, make_key
 from vvctl.machine.wait import Waiter
 
 __all__ = [
-    "Acceleration",
     "Bus",
     "CacheMode",
+    "Emulator",
     "Hardware",
     "Machine",
     "MachineError",
@@ -26,10 +26,10 @@ __all__ = [
     "TapNic",
     "UserNic",
     "Waiter",
+    "choose",
     "copy",
     "make_key",
     "overlay",
-    "probe",
     "unpack",
     "write_environment_disc",
 ]

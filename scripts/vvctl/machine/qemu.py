@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Literal, Self
 
 from vvctl.errors import MissingTool
-from vvctl.machine.acceleration import Acceleration, probe
 from vvctl.machine.disk import CacheMode
-from vvctl.machine.errors import MachineError, require
+from vvctl.machine.emulator import Emulator
+from vvctl.machine.errors import MachineError
 from vvctl.machine.nic import Nic
 from vvctl.machine.qmp import Qmp
 
@@ -60,14 +60,14 @@ class Machine:
         disks: Sequence[Path],
         nic: Nic,
         hardware: Hardware,
+        emulator: Emulator,
         disc: Path | None = None,
-        acceleration: Acceleration | None = None,
     ) -> None:
         """`disks` are files that the guest writes to, raw when called *.raw, else qcow2; `disc` is an ISO image."""
         self.name = name
         self.directory = directory
         self.console_log = directory / "console.log"
-        self.acceleration = acceleration or probe()
+        self.emulator = emulator
         self.started_at = 0.0
         self._disks = disks
         self._nic = nic
@@ -90,7 +90,6 @@ class Machine:
 
         Raises MissingTool without QEMU, MachineError when it does not start.
         """
-        require("qemu-system-x86_64", package="qemu-system-x86")
         self.directory.mkdir(parents=True, exist_ok=True)
         control, far_end = socket.socketpair()
         command = [
@@ -110,7 +109,7 @@ class Machine:
             )
         self.started_at = time.monotonic()
         try:
-            self._qmp = Qmp(control, timeout_s=20 * self.acceleration.patience)
+            self._qmp = Qmp(control, timeout_s=20 * self.emulator.patience)
         except MachineError as error:
             self.kill()
             raise MachineError(f"QEMU did not start: {self._messages() or error.message}") from error
@@ -165,7 +164,7 @@ class Machine:
             self.kill()
             return
         self.power_button()
-        if not self.wait_off(15 * self.acceleration.patience):
+        if not self.wait_off(15 * self.emulator.patience):
             self.kill()
             raise MachineError(f"machine {self.name} did not shut down in time and was switched off")
 
@@ -195,9 +194,9 @@ class Machine:
     def _command(self, *, control_descriptor: int) -> list[str]:
         hardware = self._hardware
         command = [
-            "qemu-system-x86_64",
+            *self.emulator.command,
             *("-name", self.name, "-no-user-config", "-nodefaults", "-vga", "std", "-display", "none"),
-            *self.acceleration.arguments,
+            *self.emulator.arguments,
             *("-smp", str(hardware.cores), "-m", str(hardware.memory_mb)),
             *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
             *("-chardev", f"socket,id=qmp,fd={control_descriptor}", "-mon", "chardev=qmp,mode=control"),

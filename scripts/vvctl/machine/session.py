@@ -22,6 +22,7 @@ from vvctl._generated import API_PORT
 from vvctl.appliance import Appliance
 from vvctl.errors import ConfigurationError
 from vvctl.machine.archive import unpack
+from vvctl.machine.emulator import choose
 from vvctl.machine.environment import write_environment_disc
 from vvctl.machine.errors import MachineError
 from vvctl.machine.nic import UserNic
@@ -108,6 +109,7 @@ def boot(root: Path, appliance: Appliance, console: Console, *, fresh: Callable[
             disks=[files.system, files.data],
             nic=UserNic({ports[name]: appliance.port(name).first for name in ports}),
             hardware=Hardware(firmware=appliance.ovf.firmware),
+            emulator=choose(root / "build" / "cache", appliance.os.suite),
             disc=disc,
         )
         _serve(machine, files, ports, keys["integrator"], console)
@@ -130,7 +132,7 @@ def _serve(machine: Machine, files: Files, ports: dict[str, int], key: str, cons
 
 
 def _wait_ready(machine: Machine, shell: Shell, port: int, console: Console) -> None:
-    speed = "hardware virtualization" if machine.acceleration.name == "kvm" else "emulation, so it takes minutes"
+    speed = "hardware virtualization" if machine.emulator.name == "kvm" else "emulation, so it takes minutes"
     console.print(f"Booting with {speed}; console: {machine.console_log}")
     with console.status("") as status:
 

@@ -27,7 +27,7 @@ class Waiter:
         Raises MachineError with the end of the console when the machine stops or the time is over.
         """
         machine = self._machine
-        limit_s = native_s * machine.acceleration.patience
+        limit_s = native_s * machine.emulator.patience
         deadline = time.monotonic() + limit_s
         while True:
             try:
