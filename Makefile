@@ -61,7 +61,7 @@ test-contract: deps-test model ## The running service against its contract, on S
 
 .PHONY: test-roles
 test-roles: deps-test ## Molecule for every role: converge, idempotence, verify | root; 10 min
-	@scripts/test-roles
+	@roles/test-roles.sh
 
 .PHONY: test-image
 test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 14 min

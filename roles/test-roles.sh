@@ -19,13 +19,19 @@ if [[ $# -eq 0 ]]; then
     mapfile -t roles < <(find . -mindepth 3 -maxdepth 3 -path '*/molecule/default' -printf '%P\n' | cut -d/ -f1 | sort)
     set -- "${roles[@]}"
 fi
+# How many testinfra checks passed, by pytest's closing line.
+checks() { sed -nE 's/.*= ([0-9]+) passed.*/\1/p' "$1" | tail -n 1; }
+
+mkdir -p "$VV_BUILD/logs"
 failed=()
 for role in "$@"; do
     started=$SECONDS
-    if (cd "$role" && VV_ROLE=$role molecule --base-config ../molecule-base.yml test); then
-        echo "role $role: passed in $((SECONDS - started)) s"
+    log=$VV_BUILD/logs/molecule-$role.log
+    if (cd "$role" && VV_ROLE=$role molecule --base-config ../molecule-base.yml test) >"$log" 2>&1; then
+        printf 'role %-13s passed in %3d s, %s checks\n' "$role" $((SECONDS - started)) "$(checks "$log")"
     else
-        echo "role $role: FAILED after $((SECONDS - started)) s"
+        printf 'role %-13s FAILED after %3d s, see %s\n' "$role" $((SECONDS - started)) "$log"
+        tail -n 60 "$log"
         failed+=("$role")
     fi
 done

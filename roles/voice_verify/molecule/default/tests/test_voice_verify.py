@@ -92,3 +92,16 @@ def test_code_is_compiled_for_a_quick_start(host: Host) -> None:
     host.check_output(
         "test -e $(echo /opt/voice-verify/venv/lib/python3*/site-packages/voice_verify/__pycache__/cli.*.pyc)"
     )
+
+
+def test_administrator_makes_keys_for_integrators(host: Host) -> None:
+    key = host.check_output("vv-key create --name crm --role integrator")
+    assert key.splitlines()[-1].startswith("vv_")
+    assert '"crm"' in host.check_output("vv-key list")
+    assert key.splitlines()[-1] not in host.check_output("journalctl --boot --no-pager")
+
+
+def test_keys_are_for_root_only(host: Host) -> None:
+    refused = host.run("runuser -u nobody -- vv-key list")
+    assert refused.rc == 1
+    assert "sudo vv-key list" in refused.stderr
