@@ -47,7 +47,7 @@ class ProbeFailed(Exception):
 
 
 def parse_lsblk(text: str) -> list[Device]:
-    """Devices from the output of `lsblk --json --bytes`."""
+    """Devices from the output of `lsblk --json --tree --bytes`."""
 
     def device(entry: dict[str, object]) -> Device:
         mounts = entry.get("mountpoints")
@@ -91,11 +91,13 @@ def probe(path: str) -> dict[str, str]:
 def scan() -> list[Device]:
     """Every disk of the machine with what is on it.
 
-    Raises ProbeFailed when one cannot be read.
+    Raises ProbeFailed when one cannot be read, or when none of them is the system's: the list is then not to be trusted.
     """
-    columns = "PATH,TYPE,SIZE,RO,MOUNTPOINTS"
+    # lsblk(8) nests partitions in their disk only when it is asked for NAME.
+    columns = "NAME,PATH,TYPE,SIZE,RO,MOUNTPOINTS"
+    # Without --tree a list without NAME is flat, and the system disk would look like one that nobody uses.
     done = subprocess.run(
-        ["lsblk", "--json", "--bytes", "--output", columns], capture_output=True, text=True, check=False
+        ["lsblk", "--json", "--tree", "--bytes", "--output", columns], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ProbeFailed(f"lsblk failed: {done.stderr.strip()}")
@@ -111,7 +113,10 @@ def scan() -> list[Device]:
             probe(device.path),
         )
 
-    return [probed(device) for device in parse_lsblk(done.stdout) if is_disk(device)]
+    disks = [device for device in parse_lsblk(done.stdout) if is_disk(device)]
+    if not any(disk.in_use for disk in disks):
+        raise ProbeFailed("cannot tell which disk the system runs from")
+    return [probed(disk) for disk in disks]
 
 
 def is_disk(device: Device) -> bool:
