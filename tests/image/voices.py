@@ -14,7 +14,8 @@ RATE = 8000
 TARGET, IMPOSTOR = "fr_CA_f_June", "it_IT_f_Menardi"
 # Shorter prompts are digits, beeps and noises.
 _SHORTEST_S = 1.5
-ENROLMENT_S = 25
+# 20 s of speech are the least to enrol with.
+ENROLMENT_S = 23
 # Test speech starts so far behind the enrolment that no prompt is in both.
 _TEST_START_S = 60
 
