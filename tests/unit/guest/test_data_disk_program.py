@@ -40,14 +40,18 @@ class Machine:
             subprocess.run(["debugfs", "-w", "-R", f"write {source} .voice-verify.json", str(path)], check=True)
         return path
 
+    def list_disks(self, *paths: Path) -> str:
+        """What lsblk prints on a machine with the system's disk and `paths`."""
+        system = self.disk("system")
+        disks: list[dict[str, object]] = [
+            {"path": str(path), "type": "disk", "size": path.stat().st_size, "ro": False, "mountpoints": [None]}
+            for path in (system, *paths)
+        ]
+        disks[0]["children"] = [{**disks[0], "type": "part", "mountpoints": ["/"]}]
+        return json.dumps({"blockdevices": disks})
+
     def run(self) -> dict[str, object]:
-        listing = {
-            "blockdevices": [
-                {"path": str(path), "type": "disk", "size": path.stat().st_size, "ro": False, "mountpoints": [None]}
-                for path in sorted(self.folder.glob("disk*"))
-            ]
-        }
-        self.programs("lsblk", f"cat <<'END'\n{json.dumps(listing)}\nEND")
+        self.programs("lsblk", f"cat <<'END'\n{self.list_disks(*sorted(self.folder.glob('disk*')))}\nEND")
         result = program.prepare(program.wait(self.settings), self.settings)
         program.write_state(result, self.settings.state_file)
         state: dict[str, object] = json.loads(Path(self.settings.state_file).read_text(encoding="utf-8"))
@@ -138,9 +142,9 @@ def test_late_disk_is_waited_for(machine: Machine) -> None:
         "lsblk",
         f"""mark={machine.folder}/asked
 if [ -e "$mark" ]; then
-    echo '{{"blockdevices": [{{"path": "{late}", "type": "disk", "size": {SIZE}, "ro": false, "mountpoints": []}}]}}'
+    echo '{machine.list_disks(late)}'
 else
-    touch "$mark"; echo '{{"blockdevices": []}}'
+    touch "$mark"; echo '{machine.list_disks()}'
 fi""",
     )
     assert program.wait(patient).state == "ready"
@@ -150,3 +154,13 @@ def test_disk_that_cannot_be_read_is_not_taken_for_blank(machine: Machine) -> No
     gone = '{"blockdevices": [{"path": "/nowhere", "type": "disk", "size": 99, "ro": false, "mountpoints": [null]}]}'
     machine.programs("lsblk", f"echo '{gone}'")
     assert program.look(machine.settings).state == "failed"
+
+
+def test_nothing_is_touched_when_the_system_disk_is_not_recognised(machine: Machine) -> None:
+    path = machine.disk("disk1")
+    # As lsblk lists it without nesting: no disk has a mount, not even the system's.
+    flat = f'{{"blockdevices": [{{"path": "{path}", "type": "disk", "size": {SIZE}, "ro": false, "mountpoints": []}}]}}'
+    machine.programs("lsblk", f"echo '{flat}'")
+    state = program.look(machine.settings)
+    assert state.state == "failed"
+    assert "which disk the system runs from" in state.message
