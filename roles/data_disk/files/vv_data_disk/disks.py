@@ -93,9 +93,8 @@ def scan() -> list[Device]:
 
     Raises ProbeFailed when one cannot be read, or when none of them is the system's: the list is then not to be trusted.
     """
-    # lsblk(8) nests partitions in their disk only when it is asked for NAME.
+    # A list without NAME is flat: the system disk would look like one that nobody uses.
     columns = "NAME,PATH,TYPE,SIZE,RO,MOUNTPOINTS"
-    # Without --tree a list without NAME is flat, and the system disk would look like one that nobody uses.
     done = subprocess.run(
         ["lsblk", "--json", "--tree", "--bytes", "--output", columns], capture_output=True, text=True, check=False
     )
