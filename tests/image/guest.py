@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -146,13 +147,26 @@ class Guest:
         headers = {"Authorization": f"Bearer {used}"} if used else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=self.slow(REPLY_LIMIT_S))
 
+    def enrol(self, speaker: str, recording: bytes) -> dict[str, Any]:
+        """The answer to an enrolment from a recording."""
+        return self._upload("/api/v2/enroll", speaker, recording)
+
     def verify(self, speaker: str, recording: bytes) -> dict[str, Any]:
         """The answer to a verification from a recording."""
+        return self._upload("/api/v2/verify", speaker, recording)
+
+    def _upload(self, path: str, speaker: str, recording: bytes) -> dict[str, Any]:
         with self.api() as api:
-            reply = api.post("/api/v2/verify", data={"speaker": speaker}, files={"recording": recording})
+            reply = api.post(path, data={"speaker": speaker}, files={"recording": recording})
         assert reply.status_code == httpx.codes.OK, reply.text
         result: dict[str, Any] = reply.json()
         return result
+
+    @staticmethod
+    def at_once(requests: Sequence[Callable[[], Answer]]) -> list[Answer]:
+        """The answers to requests made at the same time."""
+        with ThreadPoolExecutor() as pool:
+            return [future.result() for future in [pool.submit(request) for request in requests]]
 
     def identity(self) -> dict[str, str]:
         """What must be another one on every machine."""

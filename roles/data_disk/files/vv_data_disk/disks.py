@@ -91,7 +91,7 @@ def probe(path: str) -> dict[str, str]:
 def scan() -> list[Device]:
     """Every disk of the machine with what is on it.
 
-    Raises ProbeFailed when one cannot be read, or when none of them is the system's: the list is then not to be trusted.
+    Raises ProbeFailed when one cannot be read, or when none of them is the system's: the list cannot be trusted then.
     """
     # A list without NAME is flat: the system disk would look like one that nobody uses.
     columns = "NAME,PATH,TYPE,SIZE,RO,MOUNTPOINTS"
