@@ -40,7 +40,9 @@ class Hardware:
     bus: Bus = Bus.PVSCSI
     network_card: str = "vmxnet3"
     cores: int = 2
-    memory_mb: int = 3072
+    # Below 2816 MiB QEMU's q35 puts no memory above 4 GiB. With some there, SeaBIOS 1.16.3 places the registers of NVMe
+    # controllers up there as well, where it cannot reach them, and finds nothing to boot from.
+    memory_mb: int = 2560
     cache: CacheMode = CacheMode.DURABLE
 
 
