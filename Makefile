@@ -8,23 +8,22 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
-RUN_DIR := build/run
 
 .PHONY: help
 help: ## This list | -
 	@printf 'Voice Verify %s\n\n' "$$(sed -n 's/^  version: //p' appliance.yml)"
-	@printf '  \033[1m%-14s %-58s %s\033[0m\n' target 'what it does' 'what it takes'
+	@printf '  %-14s %-68s %s\n' TARGET 'WHAT IT DOES' 'WHAT IT TAKES'
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*) \| (.*)$$/\1|\2|\3/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r target does takes; do printf '  %-14s %-58s %s\n' "$$target" "$$does" "$$takes"; done
+	  while IFS='|' read -r target does takes; do printf '  %-14s %-68s %s\n' "$$target" "$$does" "$$takes"; done
 
 ##@ Build
 
 .PHONY: image
-image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 10 GB; 12 min, 4 after the first
+image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 12 GB of disk; 7 min, 4 when only the service changed
 	@$(BIN)/vvctl image build
 
 .PHONY: model
-model: deps-service ## Fetch, check and convert the speaker model into build/model | 90 MB download; 20 s
+model: deps-service ## Fetch, check and convert the speaker model into build/model | 90 MB of download; 10 s
 	@$(BIN)/vvctl model build
 
 .PHONY: generate
@@ -38,25 +37,25 @@ run: model ## Start the service from this checkout, print how to enrol and verif
 	@scripts/run
 
 .PHONY: boot
-boot: deps-boot ## Boot the built appliance in QEMU for you to try | an image; 2-3 min to ready; stops with Ctrl-C
+boot: deps-boot ## Boot the built appliance in QEMU for you to try | an image; 2 min to ready; stops with Ctrl-C
 	@$(BIN)/vvctl boot
 
 ##@ Test
 
 .PHONY: test
-test: lint test-unit test-contract image test-roles test-image ## Everything below, building the image first | root; 45 min
+test: lint test-unit test-contract image test-roles test-image ## Everything below, building the image first | root; 40 min
 	@echo 'all tests passed'
 
 .PHONY: lint
-lint: deps-test ## ruff, mypy, shellcheck, ansible-lint, yamllint, drift from appliance.yml | 1 min
+lint: deps-test ## ruff, mypy, shellcheck, ansible-lint, yamllint, drift from appliance.yml | 30 s
 	@scripts/lint
 
 .PHONY: test-unit
-test-unit: deps-test model ## Units: no network, no service | 1 min
+test-unit: deps-test model ## Units: no network, no service | 2 min
 	@$(PYTEST) tests/unit
 
 .PHONY: test-contract
-test-contract: deps-test model ## The running service against its contract, on SQLite and PostgreSQL | 4 min
+test-contract: deps-test model ## The running service against its contract, SQLite and PostgreSQL | 2 min
 	@$(PYTEST) tests/contract
 
 .PHONY: test-roles
@@ -64,7 +63,7 @@ test-roles: deps-test ## Molecule for every role: converge, idempotence, verify 
 	@roles/test-roles.sh
 
 .PHONY: test-image
-test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 14 min
+test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 15 min
 	@$(PYTEST) tests/image -s
 
 ##@ House
