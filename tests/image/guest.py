@@ -28,7 +28,7 @@ Measured = dict[str, Any]
 # Seconds at native speed; vvctl multiplies them by how much slower the emulation is.
 SSH_LIMIT_S = 60
 READY_LIMIT_S = 75
-REPLY_LIMIT_S = 30
+REPLY_LIMIT_S = 60
 # Half a minute of speech is 30 embeddings, computed while other machines boot beside this one.
 UPLOAD_LIMIT_S = 90
 SETTLE_LIMIT_S = 45

@@ -170,6 +170,7 @@ def _prepare_disks(files: Files, ova: Path, console: Console) -> None:
         packaged.data.unlink()
     else:
         packaged.data.replace(files.data)
+    packaged.system.parent.rmdir()
     files.origin.write_text(json.dumps(origin), encoding="utf-8")
 
 
