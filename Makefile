@@ -19,7 +19,7 @@ help: ## This list | -
 ##@ Build
 
 .PHONY: image
-image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 12 GB of disk; 7 min, 4 when only the service changed
+image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 12 GB of disk; 6 min, 3 when only the service changed
 	@$(BIN)/vvctl image build
 
 .PHONY: model
@@ -63,7 +63,7 @@ test-roles: deps-test ## Molecule for every role: converge, idempotence, verify 
 	@roles/test-roles.sh
 
 .PHONY: test-image
-test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 15 min
+test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 12 min
 	@$(PYTEST) tests/image -s
 
 ##@ House
