@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from vvctl.appliance import Appliance, find_root, load
+from vvctl.appliance import Appliance
 from vvctl.image.build import make_system_disk
 from vvctl.machine import Bus, Emulator, PackagedDisks, choose, copy, overlay, unpack
 from vvctl.machine.session import newest_ova
@@ -58,16 +58,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     for guest in guests:
         last = "\n".join(guest.machine.console().splitlines()[-_CONSOLE_LINES:])
         report.sections.append((f"console of {guest.name} ({guest.machine.console_log})", last))
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    return find_root(Path(__file__).parent)
-
-
-@pytest.fixture(scope="session")
-def appliance(root: Path) -> Appliance:
-    return load(root / "appliance.yml")
 
 
 @pytest.fixture(scope="session")
