@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from voice_verify.api.schemas import Problem
+from voice_verify.api.documents.problem import Problem
 
 ASSETS = "/swagger/assets"
 DESCRIPTION = """\

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from voice_verify.api.schemas import Document, Seconds, Speaker, VerificationResult
+from voice_verify.api.documents.base import Document, Seconds
+from voice_verify.api.documents.speakers import Speaker
+from voice_verify.api.documents.verification import VerificationResult
 from voice_verify.services.events import Decided, Ended, EndReason, Enrolled, Event, Failed, Speech
 
 

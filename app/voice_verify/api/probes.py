@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from voice_verify import __version__
 from voice_verify.api.dependencies import MetricsReaders, ServicesDep
-from voice_verify.api.schemas import Health
+from voice_verify.api.documents.health import Health
 
 router = APIRouter()
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from voice_verify.api.schemas import Problem
+from voice_verify.api.documents.problem import Problem
 from voice_verify.errors import (
     FieldProblem,
     Forbidden,

@@ -8,7 +8,9 @@ from fastapi import APIRouter, File, Form, UploadFile
 
 from voice_verify.api.dependencies import Integrators, ServicesDep
 from voice_verify.api.documented import problems
-from voice_verify.api.schemas import Speaker, SpeakerId, VerificationResult
+from voice_verify.api.documents.base import SpeakerId
+from voice_verify.api.documents.speakers import Speaker
+from voice_verify.api.documents.verification import VerificationResult
 from voice_verify.errors import (
     AudioEmpty,
     AudioTooLong,

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from voice_verify.api.dependencies import Integrators, PageSize, Readers, ServicesDep
 from voice_verify.api.documented import problems
-from voice_verify.api.schemas import Speaker, SpeakerId, Speakers
+from voice_verify.api.documents.base import SpeakerId
+from voice_verify.api.documents.speakers import Speaker, Speakers
 from voice_verify.errors import InvalidRequest, SpeakerNotEnrolled
 
 router = APIRouter(prefix="/speakers", tags=["speakers"])

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 
 from voice_verify.api.dependencies import Integrators, Readers, ServicesDep
 from voice_verify.api.documented import problems
-from voice_verify.api.schemas import Enrolment, SpeakerRequest, Stream, StreamCreated, Streams, VerificationResult
+from voice_verify.api.documents.speakers import SpeakerRequest
+from voice_verify.api.documents.streams import Enrolment, Stream, StreamCreated, Streams
+from voice_verify.api.documents.verification import VerificationResult
 from voice_verify.errors import (
     EnrolmentNotFound,
     EnrolmentRefused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,7 +69,10 @@ class SpeakerStore:
         now = datetime.now(UTC)
         with self._database.session() as session:
             created = _upsert(
-                session, SpeakerRow, {"id": speaker, "created": now, "updated": now}, replace=["updated"]
+                session,
+                SpeakerRow,
+                {"id": speaker, "pseudonym": secrets.token_hex(16), "created": now, "updated": now},
+                replace=["updated"],
             ).created
             values = {
                 "embedding": voiceprint.embedding.astype(STORED_FLOAT).tobytes(),
@@ -76,6 +80,8 @@ class SpeakerStore:
                 "snr_db": voiceprint.snr_db,
                 "clipped_share": voiceprint.clipped_share,
                 "model": voiceprint.model,
+                "key_id": "",
+                "takes": 1,
             }
             _upsert(session, VoiceprintRow, {"speaker_id": speaker, **values}, replace=list(values))
         return EnrolledSpeaker(speaker, voiceprint, created=created, updated=now)

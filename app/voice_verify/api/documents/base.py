@@ -1,0 +1,25 @@
+"""What all documents of the API share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MODEL = "778e6e0451d76c06f48c472845530bcb371a8ec00a64f4bc5e3fc2c6cd3c5057"
+STREAM = "6f0c2a1e-4f4e-4c53-9d0b-0c8b6f1f7a51"
+MOMENT = "2026-01-31T09:30:00Z"
+
+# Fits an e-mail address, a telephone number and most customer numbers, and needs no escaping in a path.
+SpeakerId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9+][A-Za-z0-9._@+:=~-]{0,127}$"),
+    Field(description="Your identifier of the customer", examples=["customer-4711"]),
+]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Document(BaseModel):
+    """What all documents share: unknown members are refused, and examples are given."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,30 @@
+"""Health probes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from voice_verify.api.documents.base import Document
+from voice_verify.services.health import Check
+
+
+class HealthCheck(Document):
+    name: Annotated[str, Field(examples=["database"])]
+    ok: Annotated[bool, Field(examples=[True])]
+    problem: Annotated[str | None, Field(description="What is missing and what to do", examples=[None])]
+
+
+class Health(Document):
+    status: Annotated[Literal["live", "ready", "not_ready"], Field(examples=["ready"])]
+    version: Annotated[str, Field(examples=["1.2.0"])]
+    checks: list[HealthCheck]
+
+    @classmethod
+    def of(cls, checks: list[Check], version: str) -> Self:
+        return cls(
+            status="ready" if all(check.problem is None for check in checks) else "not_ready",
+            version=version,
+            checks=[HealthCheck(name=item.name, ok=item.problem is None, problem=item.problem) for item in checks],
+        )

@@ -1,0 +1,48 @@
+"""The answer to a verification."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from voice_verify.api.documents.base import MODEL, Document, Seconds, SpeakerId
+from voice_verify.engine import Reason
+from voice_verify.services.verification import Verification
+
+
+class AudioWindow(Document):
+    """The part of the audio that a decision stands on, in seconds from its start."""
+
+    start_s: Annotated[Seconds, Field(examples=[0.0])]
+    end_s: Annotated[Seconds, Field(examples=[12.4])]
+
+
+class VerificationResult(Document):
+    speaker: SpeakerId
+    decision: Annotated[Literal["verified", "not_sure", "not_verified"], Field(examples=["verified"])]
+    score: Annotated[float | None, Field(description="Similarity, -1 to 1; null without speech", examples=[0.71])]
+    log_likelihood_ratio: Annotated[
+        float | None,
+        Field(description="Natural logarithm of how much likelier this is the speaker than another", examples=[9.3]),
+    ]
+    net_speech_s: Annotated[Seconds, Field(examples=[9.0])]
+    audio_window: AudioWindow
+    reason: Annotated[Reason, Field(examples=["ok"])]
+    profile: Annotated[str, Field(description="Name of the Audio Source Profile", examples=["mixed"])]
+    model: Annotated[str, Field(description="Identity of the model", examples=[MODEL])]
+
+    @classmethod
+    def of(cls, verification: Verification) -> Self:
+        decision = verification.decision
+        return cls(
+            speaker=verification.speaker,
+            decision=decision.decision,
+            score=decision.score,
+            log_likelihood_ratio=decision.log_likelihood_ratio,
+            net_speech_s=decision.net_speech_s,
+            audio_window=AudioWindow(start_s=0.0, end_s=verification.audio_s),
+            reason=decision.reason,
+            profile=verification.profile,
+            model=verification.model,
+        )
