@@ -73,6 +73,7 @@ class Paths(Part):
     configuration: AbsolutePath
     postgresql: AbsolutePath
     service_data: AbsolutePath
+    keys: AbsolutePath
     journal: AbsolutePath
 
 
@@ -202,7 +203,7 @@ class Appliance(Part):
     @model_validator(mode="after")
     def data_lives_on_the_data_disk(self) -> Self:
         mount = self.disks.data.mount
-        for key in ("postgresql", "service_data", "journal"):
+        for key in ("postgresql", "service_data", "keys", "journal"):
             path = getattr(self.paths, key)
             if not path.startswith(f"{mount}/"):
                 raise ValueError(f"paths.{key}: {path} is not below {mount}, so an upgrade would lose it")

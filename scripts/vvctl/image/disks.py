@@ -50,13 +50,11 @@ def identity(seed: str, name: str) -> str:
 
 
 def fstab(appliance: Appliance) -> str:
-    """Content of /etc/fstab: file systems by label, because every platform names the devices differently."""
-    system, data = appliance.disks.system, appliance.disks.data
-    return (
-        f"LABEL={system.label} / ext4 defaults,errors=remount-ro 0 1\n"
-        f"LABEL={data.label} {data.mount} ext4"
-        f" defaults,nofail,x-systemd.device-timeout={data.device_timeout_s}s 0 2\n"
-    )
+    """Content of /etc/fstab: the root by label, because every platform names the devices differently.
+
+    The data disk has a mount unit of its own, which refuses what must not be mounted (role data_disk).
+    """
+    return f"LABEL={appliance.disks.system.label} / ext4 defaults,errors=remount-ro 0 1\n"
 
 
 def assemble_system_disk(
