@@ -93,6 +93,10 @@ class EnrolmentNotFound(NotFound):
     code = "enrolment_not_found"
 
 
+class KeyNotFound(NotFound):
+    code = "key_not_found"
+
+
 class MethodNotAllowed(VoiceVerifyError):
     code = "method_not_allowed"
     status = 405
@@ -105,6 +109,41 @@ class StreamInUse(VoiceVerifyError):
 
 class EnrolmentRunning(VoiceVerifyError):
     code = "enrolment_running"
+    status = 409
+
+
+class MaintenanceRequired(VoiceVerifyError):
+    """Needs maintenance mode."""
+
+    code = "maintenance_required"
+    status = 409
+
+
+class StreamsRunning(VoiceVerifyError):
+    """Needs that no stream and no upload is running."""
+
+    code = "streams_running"
+    status = 409
+
+
+class RestoreRunning(VoiceVerifyError):
+    """A backup or a restore has the database for itself."""
+
+    code = "restore_running"
+    status = 409
+
+
+class SpeakerOptedOut(VoiceVerifyError):
+    """The speaker has opted out and is not enrolled until that is withdrawn."""
+
+    code = "speaker_opted_out"
+    status = 409
+
+
+class LastOperatorKey(VoiceVerifyError):
+    """Without an operator key nobody could manage this service."""
+
+    code = "last_operator_key"
     status = 409
 
 
@@ -148,6 +187,37 @@ class EnrolmentRefused(InvalidRequest):
     code = "enrolment_refused"
 
 
+class BackupForeign(InvalidRequest):
+    """The file is no backup or snapshot of this service."""
+
+    code = "backup_foreign"
+
+
+class BackupTooNew(InvalidRequest):
+    """A newer version made the file, and this one cannot read it."""
+
+    code = "backup_too_new"
+
+
+class BackupDamaged(InvalidRequest):
+    """The file is torn or was changed; nothing was restored."""
+
+    code = "backup_damaged"
+
+
+class Undecipherable(VoiceVerifyError):
+    """What is stored encrypted is damaged, was moved, or needs another data key."""
+
+    code = "undecipherable"
+
+
+class DiskFull(VoiceVerifyError):
+    """The data disk has no room for this."""
+
+    code = "disk_full"
+    status = 507
+
+
 class StreamFailed(VoiceVerifyError):
     """The engine could not process the audio of the stream."""
 
@@ -178,6 +248,12 @@ class Unavailable(VoiceVerifyError):
 
 class TooManyStreams(Unavailable):
     code = "too_many_streams"
+
+
+class MaintenanceMode(Unavailable):
+    """New streams and uploads are refused until maintenance is over."""
+
+    code = "maintenance_mode"
 
 
 class Overloaded(Unavailable):

@@ -47,8 +47,14 @@ async def _metrics(request: Request) -> None:
         require(request.state.caller, READING)
 
 
+async def _caller(request: Request) -> Caller:
+    return cast(Caller, request.state.caller)
+
+
 ServicesDep = Annotated[Services, Depends(services_of)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 Integrators = allow(Role.integrator)
+Operators = allow(Role.operator)
 Readers = allow(*READING)
 MetricsReaders = Depends(_metrics)
 PageSize = Annotated[int, Query(ge=1, le=1000, description="How many to return at most")]

@@ -17,6 +17,7 @@ from voice_verify.errors import (
     AudioUnreadable,
     EnrolmentRefused,
     InvalidRequest,
+    MaintenanceMode,
     MalformedBody,
     Overloaded,
     SpeakerNotEnrolled,
@@ -42,6 +43,7 @@ FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo i
         TooManyRecordings,
         EnrolmentRefused,
         Overloaded,
+        MaintenanceMode,
     ),
 )
 def enroll(
@@ -68,6 +70,7 @@ def enroll(
         AudioEmpty,
         AudioTooLong,
         Overloaded,
+        MaintenanceMode,
     ),
 )
 def verify(

@@ -16,6 +16,7 @@ from voice_verify.errors import (
     EnrolmentRefused,
     EnrolmentRunning,
     InvalidRequest,
+    MaintenanceMode,
     MalformedBody,
     SpeakerNotEnrolled,
     StreamFailed,
@@ -28,7 +29,11 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 
 @router.post(
-    "", summary="Open a stream", status_code=201, dependencies=[Integrators], responses=problems(TooManyStreams)
+    "",
+    summary="Open a stream",
+    status_code=201,
+    dependencies=[Integrators],
+    responses=problems(TooManyStreams, MaintenanceMode),
 )
 def create_stream(request: Request, services: ServicesDep) -> StreamCreated:
     """Opens a stream and returns where to send its audio.

@@ -9,13 +9,15 @@ from voice_verify.errors import StartError
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.health import HealthService
 from voice_verify.services.keys import KeyService
+from voice_verify.services.maintenance import MaintenanceService
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.recordings import RecordingService
+from voice_verify.services.register import StreamRegister
 from voice_verify.services.speakers import SpeakerService
 from voice_verify.services.streams import StreamService
 from voice_verify.services.verification import VerificationService
 from voice_verify.settings import Settings
-from voice_verify.store import Database, KeyStore, SpeakerStore
+from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Services:
     speakers: SpeakerService
     recordings: RecordingService
     streams: StreamService
+    maintenance: MaintenanceService
+    register: StreamRegister
     health: HealthService
 
     def start(self) -> None:
@@ -45,11 +49,18 @@ def build(settings: Settings) -> Services:
     engine, profile = _load(settings)
     database = Database(settings.database_url.get_secret_value())
     metrics = Metrics()
-    store = SpeakerStore(database)
+    store = SpeakerStore(database, open_vault(database, settings.data_key_file))
     enrolment = EnrolmentService(store, profile, metrics, model=engine.model.identity)
     verification = VerificationService(store, profile, metrics, model=engine.model.identity)
+    register = StreamRegister(database)
     streams = StreamService(
-        engine, enrolment, verification, metrics, max_streams=settings.max_streams, idle_s=settings.stream_idle_s
+        engine,
+        enrolment,
+        verification,
+        register,
+        metrics,
+        max_streams=settings.max_streams,
+        idle_s=settings.stream_idle_s,
     )
     return Services(
         settings=settings,
@@ -62,11 +73,14 @@ def build(settings: Settings) -> Services:
             engine,
             enrolment,
             verification,
+            register,
             max_recordings=settings.recordings_per_request,
             max_minutes=settings.recording_minutes,
             at_once=settings.engine_threads + 1,
         ),
         streams=streams,
+        maintenance=MaintenanceService(database, streams),
+        register=register,
         health=HealthService(database, engine),
     )
 

@@ -19,6 +19,7 @@ class EndReason(StrEnum):
     idle_timeout = "idle_timeout"
     error = "error"
     shutdown = "shutdown"
+    maintenance = "maintenance"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from voice_verify.errors import (
     TooManyRecordings,
 )
 from voice_verify.services.enrolment import EnrolmentService
+from voice_verify.services.register import StreamRegister
 from voice_verify.services.verification import Verification, VerificationService
 from voice_verify.store import EnrolledSpeaker
 
@@ -35,6 +36,7 @@ class RecordingService:
         engine: Engine,
         enrolment: EnrolmentService,
         verification: VerificationService,
+        register: StreamRegister,
         *,
         max_recordings: int,
         max_minutes: int,
@@ -43,6 +45,7 @@ class RecordingService:
         self._engine = engine
         self._enrolment = enrolment
         self._verification = verification
+        self._register = register
         self._max_recordings = max_recordings
         self._max_minutes = max_minutes
         self._turn = threading.BoundedSemaphore(at_once)
@@ -50,19 +53,26 @@ class RecordingService:
     def enrol(self, speaker: str, recordings: Sequence[BinaryIO]) -> EnrolledSpeaker:
         """Make a voiceprint of the voice in all recordings together; it is on disk when this returns.
 
-        Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, Overloaded and
-        DatabaseUnavailable.
+        Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, Overloaded,
+        MaintenanceMode and DatabaseUnavailable.
         """
-        return self._enrolment.enrol(speaker, self._hear(recordings))
+        with self._register.upload() as upload:
+            voice = self._hear(recordings)
+            upload.hear(voice)
+            return self._enrolment.enrol(speaker, voice)
 
     def verify(self, speaker: str, recording: BinaryIO) -> Verification:
         """Compare the voice in a recording with the voiceprint of `speaker`.
 
-        Raises SpeakerNotEnrolled, AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded and DatabaseUnavailable.
+        Raises SpeakerNotEnrolled, AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded, MaintenanceMode and
+        DatabaseUnavailable.
         """
         # Asked first, so that an unknown speaker costs no analysis.
         self._verification.voiceprint(speaker)
-        return self._verification.verify(speaker, self._hear([recording]))
+        with self._register.upload() as upload:
+            voice = self._hear([recording])
+            upload.hear(voice)
+            return self._verification.verify(speaker, voice)
 
     def _hear(self, recordings: Sequence[BinaryIO]) -> Voice:
         if len(recordings) > self._max_recordings:

@@ -19,10 +19,14 @@ from voice_verify.errors import (
     StreamInUse,
     VoiceVerifyError,
 )
+from voice_verify.services import process
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.events import Decided, Ended, EndReason, Enrolled, Event, Failed, Listener, Speech
 from voice_verify.services.frames import FrameDecoder
+from voice_verify.services.journal import Journal
+from voice_verify.services.register import StreamRegister
 from voice_verify.services.verification import Verification, VerificationService
+from voice_verify.store.streams import EndedStream
 
 # A decision is pushed for that many speakers of one stream; asking for another lets go of the one asked for first.
 FOLLOWED_SPEAKERS = 8
@@ -78,8 +82,18 @@ class _Enrolment:
 class Stream:
     """Safe to use from many threads. The engine's thread only calls `hear`, which never waits."""
 
-    def __init__(self, uuid: UUID, enrolment: EnrolmentService, verification: VerificationService) -> None:
+    def __init__(
+        self,
+        uuid: UUID,
+        source: str,
+        enrolment: EnrolmentService,
+        verification: VerificationService,
+        register: StreamRegister,
+    ) -> None:
         self.uuid = uuid
+        self.source = source
+        self.journal = Journal()
+        self._register = register
         self.started = datetime.now(UTC)
         self._enroller = enrolment
         self._verifier = verification
@@ -89,6 +103,8 @@ class Stream:
         self._voice = Voice(None, 0.0, 0.0, Quality(None, 0.0))
         self._active = time.monotonic()
         self._connection: Connection | None = None
+        # The last connection, also after it was lost.
+        self._origin: Connection | None = None
         self._listener: Listener | None = None
         self._told = Speech(0.0, 0.0)
         self._enrolment: _Enrolment | None = None
@@ -111,7 +127,7 @@ class Stream:
                     "A client is already connected to this stream",
                     hint="open a stream for each call, or end this one",
                 )
-            self._connection = Connection(peer, decoder.codec.value, decoder.rate)
+            self._connection = self._origin = Connection(peer, decoder.codec.value, decoder.rate)
             self._listener = listener
             self.touch()
 
@@ -190,12 +206,15 @@ class Stream:
             self._emit(Failed(error))
 
     def end(self, reason: EndReason) -> None:
-        """Draw the last conclusions from all that was heard, say so, and let the listener go."""
+        """Draw the last conclusions from all that was heard, write the report, say so, and let the listener go."""
         with self._lock:
             voice = self._voice
             self.evaluate()
             if self._enrolment is not None and self._enrolment.state is EnrolmentState.collecting:
                 self._store(self._enrolment, voice)
+        # Before the last event, so that whoever waits for that finds the report.
+        self._register.close(self._summary(reason, voice), self.journal.events())
+        with self._lock:
             self._emit(Ended(reason, voice.net_speech_s, voice.audio_s))
             self._connection = self._listener = None
 
@@ -210,6 +229,21 @@ class Stream:
                 enrolment=None if self._enrolment is None else self._progress(self._enrolment),
                 verifying=tuple(self._followed),
             )
+
+    def _summary(self, reason: EndReason, voice: Voice) -> EndedStream:
+        origin = self._origin
+        return EndedStream(
+            uuid=str(self.uuid),
+            owner=process.own(),
+            source=self.source,
+            peer=origin.peer if origin else None,
+            codec=origin.codec if origin else None,
+            started=self.started,
+            ended=datetime.now(UTC),
+            end_reason=reason,
+            net_speech_s=voice.net_speech_s,
+            audio_s=voice.audio_s,
+        )
 
     def _advance_enrolment(self, voice: Voice) -> VoiceVerifyError | None:
         job = self._enrolment

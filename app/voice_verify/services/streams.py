@@ -18,8 +18,11 @@ from voice_verify.services.events import EndReason
 from voice_verify.services.frames import FrameDecoder
 from voice_verify.services.keys import digest
 from voice_verify.services.metrics import Metrics
+from voice_verify.services.register import StreamRegister
 from voice_verify.services.stream import Stream
 from voice_verify.services.verification import VerificationService
+
+SOURCE = "websocket"
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class StreamService:
         engine: Engine,
         enrolment: EnrolmentService,
         verification: VerificationService,
+        register: StreamRegister,
         metrics: Metrics,
         *,
         max_streams: int,
@@ -40,6 +44,7 @@ class StreamService:
         self._engine = engine
         self._enrolment = enrolment
         self._verification = verification
+        self._register = register
         self._max_streams = max_streams
         self._idle_s = idle_s
         self._metrics = metrics
@@ -54,18 +59,16 @@ class StreamService:
     def create(self) -> tuple[Stream, str]:
         """Open a stream; the second of the pair is a ticket that lets one client connect, once.
 
-        Raises TooManyStreams.
+        Raises TooManyStreams, MaintenanceMode and DatabaseUnavailable.
         """
-        stream = Stream(uuid4(), self._enrolment, self._verification)
+        stream = Stream(uuid4(), SOURCE, self._enrolment, self._verification, self._register)
         ticket = secrets.token_urlsafe(24)
-        with self._lock:
-            if len(self._streams) >= self._max_streams:
-                raise TooManyStreams(
-                    f"All {self._max_streams} streams are in use", hint="end one, or try again when a call has ended"
-                )
-            self._engine.open_stream(stream.uuid, self._heard)
-            self._streams[stream.uuid] = stream
-            self._tickets[stream.uuid] = digest(ticket)
+        self._register.open(str(stream.uuid), SOURCE)
+        try:
+            self._begin(stream, ticket)
+        except Exception:
+            self._register.forget(str(stream.uuid))
+            raise
         log.info("stream opened", extra={"fields": {"stream": str(stream.uuid)}})
         return stream, ticket
 
@@ -146,6 +149,16 @@ class StreamService:
         for stream in self.all():
             self.end(stream.uuid, EndReason.shutdown)
         self._evaluators.shutdown()
+
+    def _begin(self, stream: Stream, ticket: str) -> None:
+        with self._lock:
+            if len(self._streams) >= self._max_streams:
+                raise TooManyStreams(
+                    f"All {self._max_streams} streams are in use", hint="end one, or try again when a call has ended"
+                )
+            self._engine.open_stream(stream.uuid, self._heard)
+            self._streams[stream.uuid] = stream
+            self._tickets[stream.uuid] = digest(ticket)
 
     def _refresh(self, stream: Stream) -> None:
         try:
