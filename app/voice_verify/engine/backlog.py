@@ -1,39 +1,52 @@
-"""Audio of one stream that waits for the worker."""
+"""Audio of one stream that waits to be heard."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from voice_verify.engine.encoding import Block, Encoding
+
+
+class Waiting(NamedTuple):
+    """`arrived`: when the service got it, on the monotonic clock."""
+
+    arrived: float
+    encoding: Encoding
+    samples: Block
 
 
 class Backlog:
     """A first-in first-out queue of samples; its owner locks and bounds it."""
 
     def __init__(self) -> None:
-        self._blocks: deque[NDArray[np.float32]] = deque()
+        self._blocks: deque[Waiting] = deque()
         self._samples = 0
 
     def __len__(self) -> int:
         return self._samples
 
-    def push(self, block: NDArray[np.float32]) -> None:
-        self._blocks.append(block)
-        self._samples += len(block)
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest samples arrived; None when there are none."""
+        return self._blocks[0].arrived if self._blocks else None
 
-    def take(self, limit: int) -> list[NDArray[np.float32]]:
+    def push(self, block: Waiting) -> None:
+        self._blocks.append(block)
+        self._samples += len(block.samples)
+
+    def take(self, limit: int) -> list[Waiting]:
         """Remove and return the oldest samples, at most `limit`."""
-        taken: list[NDArray[np.float32]] = []
+        taken: list[Waiting] = []
         room = min(limit, self._samples)
         self._samples -= room
         while room > 0:
             block = self._blocks.popleft()
-            if len(block) > room:
-                self._blocks.appendleft(block[room:])
-                block = block[:room]
+            if len(block.samples) > room:
+                self._blocks.appendleft(block._replace(samples=block.samples[room:]))
+                block = block._replace(samples=block.samples[:room])
             taken.append(block)
-            room -= len(block)
+            room -= len(block.samples)
         return taken
 
     def clear(self) -> None:

@@ -1,18 +1,24 @@
-"""The engine: many live streams, one worker thread that batches their work."""
+"""The engine: many live streams, whose work is batched.
+
+One thread hears: voice activity and features of all streams at once. Others embed the seconds of speech that it finds,
+so that neither waits for the other when the seconds of many streams are complete at the same moment.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_verify.engine.backlog import Backlog
+from voice_verify.engine.backlog import Backlog, Waiting
+from voice_verify.engine.chunks import ChunkQueue, Queued
+from voice_verify.engine.encoding import Block, Encoding, decode_all
 from voice_verify.engine.errors import NotRunning, Overloaded, StreamExists, StreamFailed, UnknownStream
 from voice_verify.engine.features import SAMPLE_RATE
 from voice_verify.engine.model import read_model_info
@@ -22,7 +28,6 @@ from voice_verify.engine.voice import Voice
 
 log = logging.getLogger(__name__)
 
-Taken = list[tuple["_Stream", list[NDArray[np.float32]]]]
 OnUpdate = Callable[[UUID, Voice], None]
 
 MAX_WAITING_S = 30
@@ -32,10 +37,15 @@ MAX_WAITING_TOTAL_S = 900
 _MAX_CHUNKS = 1024
 # Streams push every 20 to 100 ms; gathering for this long makes batches of them.
 _GATHER_S = 0.1
+# The quality of a stream is worked out anew after that much audio: it costs as much as all else that is kept.
+_QUALITY_SAMPLES = SAMPLE_RATE // 2
 
 
 class _Stream:
-    """An open stream. Only the worker touches `state` and `chunks_queued`; the engine's lock protects the rest."""
+    """An open stream; the engine's lock protects all but `state`.
+
+    The thread that hears has the state's audio, whoever embeds a chunk of the stream the state's sum.
+    """
 
     def __init__(self, identity: UUID, state: StreamState, on_update: OnUpdate | None) -> None:
         self.identity = identity
@@ -43,64 +53,92 @@ class _Stream:
         self.backlog = Backlog()
         self.on_update = on_update
         self.voice = state.voice()
-        self.chunks_queued = 0
+        self.samples_heard = 0
+        self.quality_due = _QUALITY_SAMPLES
+        self.being_heard = False
         self.closing = False
         self.closed = threading.Event()
         self.failure: StreamFailed | None = None
 
 
+Taken = list[tuple[_Stream, list[Waiting]]]
+
+
 class Engine:
-    """Streams are pushed 8 kHz mono samples from any thread; a worker thread keeps their voices up to date."""
+    """Streams are pushed 8 kHz mono samples from any thread; worker threads keep their voices up to date."""
 
     def __init__(self, model_dir: Path, *, threads: int = 1) -> None:
-        """Load the model; `threads` compute one batch of embeddings together. Raises ModelError."""
+        """Load the model; `threads` embed, each a batch of its own. Raises ModelError."""
         self.model = read_model_info(model_dir)
-        self._pipeline = Pipeline(model_dir, self.model, threads)
-        self._changed = threading.Condition()
+        # Several threads for one small batch would mostly wait for each other.
+        self._pipeline = Pipeline(model_dir, self.model, 1)
+        self._embedders = threads
+        self._lock = threading.Lock()
+        self._audio = threading.Condition(self._lock)
+        self._speech = threading.Condition(self._lock)
         self._streams: dict[UUID, _Stream] = {}
         # The streams whose backlog holds something, and the samples in all of them.
         self._ready: dict[UUID, _Stream] = {}
         self._waiting = 0
+        self._chunks: ChunkQueue[_Stream] = ChunkQueue()
+        # When the oldest audio of the step that is being heard arrived.
+        self._hearing: float | None = None
+        # The last step left some of a backlog.
+        self._behind = False
         self._urgent = False
         self._stopping = False
-        self._worker: threading.Thread | None = None
-        # Only the worker changes these. Behind: the last share left some of a backlog.
-        self._behind = False
-        self._chunks: deque[tuple[_Stream, Chunk]] = deque()
+        self._heard_all = False
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the worker thread; does nothing when it runs."""
-        with self._changed:
-            if self._worker is None:
-                self._stopping = False
-                self._worker = threading.Thread(target=self._work, name="voice-engine", daemon=True)
-                self._worker.start()
+        """Start the worker threads; does nothing when they run."""
+        with self._lock:
+            if self._threads:
+                return
+            self._stopping = self._heard_all = False
+            embedding = [threading.Thread(target=self._embed, name="embedding") for _ in range(self._embedders)]
+            self._threads = [threading.Thread(target=self._hear, name="hearing"), *embedding]
+            for thread in self._threads:
+                thread.daemon = True
+                thread.start()
 
     def stop(self) -> None:
-        """Process what was pushed, then end the worker thread. Open streams keep their voice and can be closed.
+        """Process what was pushed, then end the worker threads. Open streams keep their voice and can be closed.
 
-        Not to be called by a listener, which runs in that thread.
+        Not to be called by a listener, which runs in one of them.
         """
         self._must_not_be_worker()
-        with self._changed:
-            worker = self._worker
+        with self._lock:
+            threads = self._threads
             self._stopping = True
-            self._changed.notify_all()
-        if worker is not None:
-            worker.join()
+            self._audio.notify_all()
+        for thread in threads:
+            thread.join()
+        with self._lock:
+            self._threads = []
+            for entry in self._streams.values():
+                entry.closed.set()
 
     @property
     def alive(self) -> bool:
-        """Whether the worker thread runs, so that what is pushed will be heard."""
-        worker = self._worker
-        return worker is not None and worker.is_alive()
+        """Whether the worker threads run, so that what is pushed will be heard."""
+        threads = self._threads
+        return bool(threads) and all(thread.is_alive() for thread in threads)
+
+    @property
+    def lag_s(self) -> float:
+        """How long the oldest audio that is not in its stream's voice yet has waited; 0 when there is none."""
+        with self._lock:
+            arrivals = [entry.backlog.oldest for entry in self._ready.values()]
+            waiting = [at for at in (*arrivals, self._hearing, self._chunks.oldest) if at is not None]
+        return max(0.0, time.monotonic() - min(waiting)) if waiting else 0.0
 
     def open_stream(self, stream: UUID, on_update: OnUpdate | None = None) -> None:
-        """Open a stream; `on_update` is called from the worker thread after each new second of speech.
+        """Open a stream; `on_update` is called from a worker thread after each new second of speech.
 
         Raises StreamExists and NotRunning.
         """
-        with self._changed:
+        with self._lock:
             self._must_run()
             if stream in self._streams:
                 raise StreamExists(f"stream {stream} is open already", hint="close it, or choose another identity")
@@ -109,59 +147,67 @@ class Engine:
     def push(self, stream: UUID, samples: NDArray[np.float32]) -> None:
         """Add 8 kHz mono samples in [-1, 1] (n,) to a stream, any number; values beyond are clipped. Never blocks.
 
-        Raises ValueError for another shape or values that are no numbers, Overloaded when too much audio waits (the
-        samples are then not taken), and UnknownStream, StreamFailed or NotRunning.
+        Raises ValueError for another shape or values that are no numbers, and what `push_encoded` raises.
         """
-        block = _checked(samples)
-        with self._changed:
+        self.push_encoded(stream, Encoding.float32, _checked(samples), time.monotonic())
+
+    def push_encoded(self, stream: UUID, encoding: Encoding, samples: Block, arrived: float) -> None:
+        """Add samples (n,) of an encoding, which came at `arrived` on the monotonic clock. Never blocks.
+
+        Raises Overloaded when too much audio waits (the samples are then not taken), and UnknownStream, StreamFailed
+        or NotRunning.
+        """
+        with self._lock:
             self._must_run()
             entry = self._entry(stream)
             if entry.closing:
                 raise UnknownStream(f"stream {stream} is being closed")
             if entry.failure:
                 raise entry.failure
-            if len(entry.backlog) + len(block) > MAX_WAITING_S * SAMPLE_RATE:
+            if len(entry.backlog) + len(samples) > MAX_WAITING_S * SAMPLE_RATE:
                 raise Overloaded(
                     f"stream {stream} has more than {MAX_WAITING_S} s of audio waiting",
                     hint="send audio no faster than it is spoken, or upload the recording instead",
                 )
-            if self._waiting + len(block) > MAX_WAITING_TOTAL_S * SAMPLE_RATE or len(self._chunks) > _MAX_CHUNKS:
+            if self._waiting + len(samples) > MAX_WAITING_TOTAL_S * SAMPLE_RATE or len(self._chunks) > _MAX_CHUNKS:
                 raise Overloaded("the engine cannot keep up with all streams", hint="run fewer streams or more cores")
-            if len(block) == 0:
+            if len(samples) == 0:
                 return
-            entry.backlog.push(block)
-            self._waiting += len(block)
+            entry.backlog.push(Waiting(arrived, encoding, samples))
+            self._waiting += len(samples)
             self._ready[stream] = entry
-            # Only the first one wakes the worker, which then gathers for a while.
+            # Only the first one wakes the thread that hears, which then gathers for a while.
             if len(self._ready) == 1:
-                self._changed.notify_all()
+                self._audio.notify()
 
     def voice(self, stream: UUID) -> Voice:
         """What the stream has given so far. Raises UnknownStream and StreamFailed."""
-        with self._changed:
+        with self._lock:
             entry = self._entry(stream)
             if entry.failure:
                 raise entry.failure
             return entry.voice
 
     def close_stream(self, stream: UUID) -> Voice:
-        """Process what was pushed, forget the stream and return its last voice; waits for the worker.
+        """Process what was pushed, forget the stream and return its last voice; waits for the workers.
 
         Raises UnknownStream (also when another caller closes it already) and StreamFailed. Not to be called by a
-        listener, which runs in the worker thread.
+        listener, which runs in a worker thread.
         """
         self._must_not_be_worker()
-        with self._changed:
+        with self._lock:
             entry = self._entry(stream)
             if entry.closing:
                 raise UnknownStream(f"stream {stream} is being closed")
             entry.closing = True
-            running = self._worker is not None
-            self._urgent = True
-            self._changed.notify_all()
+            self._release([entry])
+            running = bool(self._threads)
+            if len(entry.backlog):
+                self._urgent = True
+                self._audio.notify()
         if running:
             entry.closed.wait()
-        with self._changed:
+        with self._lock:
             self._streams.pop(stream, None)
         if entry.failure:
             raise entry.failure
@@ -185,11 +231,11 @@ class Engine:
         return state.voice()
 
     def _must_run(self) -> None:
-        if self._worker is None or self._stopping:
+        if not self._threads or self._stopping:
             raise NotRunning("the engine is not running")
 
     def _must_not_be_worker(self) -> None:
-        if threading.current_thread() is self._worker:
+        if threading.current_thread() in self._threads:
             raise RuntimeError("a listener would wait for itself: close streams and stop the engine elsewhere")
 
     def _entry(self, stream: UUID) -> _Stream:
@@ -198,31 +244,31 @@ class Engine:
         except KeyError:
             raise UnknownStream(f"no stream {stream} is open") from None
 
-    # What follows runs in the worker thread.
+    # What follows runs in the thread that hears.
 
-    def _work(self) -> None:
+    def _hear(self) -> None:
         try:
             while (taken := self._gather()) is not None:
                 self._advance(taken)
-                self._embed()
-                self._finish()
         finally:
-            with self._changed:
-                self._worker = None
-                for entry in self._streams.values():
-                    entry.closed.set()
+            with self._lock:
+                self._heard_all = True
+                self._speech.notify_all()
 
     def _gather(self) -> Taken | None:
-        """Wait for audio and take a share of every backlog; None when the worker shall end."""
-        with self._changed:
-            if not (self._chunks or self._behind):
-                self._changed.wait_for(lambda: self._hurry() or bool(self._ready))
-                self._changed.wait_for(self._hurry, timeout=_GATHER_S)
+        """Wait for audio and take a share of every backlog; None when the thread shall end."""
+        with self._lock:
+            if not self._behind:
+                self._audio.wait_for(lambda: self._hurry() or bool(self._ready))
+                self._audio.wait_for(self._hurry, timeout=_GATHER_S)
             self._urgent = False
-            if self._stopping and not self._ready and not self._chunks:
+            if self._stopping and not self._ready:
                 return None
+            self._hearing = min((entry.backlog.oldest or 0.0 for entry in self._ready.values()), default=None)
             taken = [(entry, entry.backlog.take(STEP_SAMPLES)) for entry in self._ready.values()]
-            self._waiting -= sum(len(block) for _, blocks in taken for block in blocks)
+            for entry, blocks in taken:
+                entry.being_heard = True
+                self._waiting -= sum(len(block.samples) for block in blocks)
             self._ready = {entry.identity: entry for entry, _ in taken if len(entry.backlog)}
             self._behind = bool(self._ready)
             return taken
@@ -233,44 +279,78 @@ class Engine:
     def _advance(self, taken: Taken) -> None:
         if not taken:
             return
-        owners = {id(entry.state): entry for entry, _ in taken}
+        entries = [entry for entry, _ in taken]
         try:
-            chunks = self._pipeline.advance([(entry.state, blocks) for entry, blocks in taken])
-        except Exception:
-            self._fail([entry for entry, _ in taken])
-            return
-        for chunk in chunks:
-            owner = owners[id(chunk.stream)]
-            owner.chunks_queued += 1
-            self._chunks.append((owner, chunk))
-        for entry, _ in taken:
-            entry.voice = entry.state.voice()
-
-    def _embed(self) -> None:
-        """One batch of chunks: between two batches the streams that speak are heard again."""
-        batch = [self._chunks.popleft() for _ in range(min(EMBEDDING_BATCH, len(self._chunks)))]
-        if not batch:
-            return
-        entries = list({entry.identity: entry for entry, _ in batch}.values())
-        try:
-            self._pipeline.embed([chunk for _, chunk in batch])
+            samples = iter(decode_all([(block.encoding, block.samples) for _, blocks in taken for block in blocks]))
+            chunks = self._pipeline.advance([(entry.state, [next(samples) for _ in blocks]) for entry, blocks in taken])
+            due = [entry for entry in entries if entry.samples_heard >= entry.quality_due]
+            qualities = {entry: entry.state.voice().quality for entry in due}
         except Exception:
             self._fail(entries)
-            return
-        finally:
-            for entry, _ in batch:
-                entry.chunks_queued -= 1
-        for entry in entries:
-            entry.voice = entry.state.voice()
-            if entry.on_update is not None:
-                try:
-                    entry.on_update(entry.identity, entry.voice)
-                except Exception:
-                    log.exception("the listener of stream %s failed", entry.identity)
+            chunks, qualities = [], {}
+        owners = {id(entry.state): entry for entry in entries}
+        arrivals = {entry: blocks[-1].arrived for entry, blocks in taken}
+        with self._lock:
+            self._hearing = None
+            for entry, blocks in taken:
+                entry.being_heard = False
+                entry.samples_heard += sum(len(block.samples) for block in blocks)
+                old = entry.voice
+                quality = qualities.get(entry, old.quality)
+                entry.voice = Voice(old.embedding, old.net_speech_s, entry.samples_heard / SAMPLE_RATE, quality)
+            for entry in qualities:
+                entry.quality_due = entry.samples_heard + _QUALITY_SAMPLES
+            for chunk in chunks:
+                owner = owners[id(chunk.stream)]
+                self._chunks.put(Queued(owner, chunk, arrivals[owner]))
+            self._release(entries)
+            if chunks:
+                self._speech.notify_all()
 
-    def _fail(self, entries: list[_Stream]) -> None:
+    # What follows runs in the threads that embed.
+
+    def _embed(self) -> None:
+        while True:
+            with self._lock:
+                self._speech.wait_for(lambda: self._chunks.is_ready or (self._heard_all and not len(self._chunks)))
+                batch = self._chunks.take(EMBEDDING_BATCH)
+            if not batch:
+                return
+            self._embed_batch(batch)
+
+    def _embed_batch(self, batch: list[Queued[_Stream]]) -> None:
+        entries = list(dict.fromkeys(queued.owner for queued in batch))
+        try:
+            self._pipeline.embed([queued.chunk for queued in batch])
+            voices = [entry.state.voice() for entry in entries]
+        except Exception:
+            self._fail(entries)
+            voices = []
+        with self._lock:
+            for entry, voice in zip(entries, voices, strict=False):
+                # The audio heard so far is the other thread's part.
+                heard = entry.voice
+                entry.voice = Voice(voice.embedding, voice.net_speech_s, heard.audio_s, heard.quality)
+            self._chunks.done(batch)
+            if len(self._chunks) or self._heard_all:
+                self._speech.notify_all()
+        for entry in entries if voices else ():
+            self._tell(entry)
+        with self._lock:
+            self._release(entries)
+
+    def _tell(self, entry: _Stream) -> None:
+        if entry.on_update is not None:
+            try:
+                entry.on_update(entry.identity, entry.voice)
+            except Exception:
+                log.exception("the listener of stream %s failed", entry.identity)
+
+    # What follows runs in any of them.
+
+    def _fail(self, entries: Sequence[_Stream]) -> None:
         log.exception("the audio of %d stream(s) could not be processed", len(entries))
-        with self._changed:
+        with self._lock:
             for entry in entries:
                 entry.failure = StreamFailed(
                     f"the audio of stream {entry.identity} could not be processed", hint="close it and open another"
@@ -278,16 +358,15 @@ class Engine:
                 self._waiting -= len(entry.backlog)
                 entry.backlog.clear()
                 self._ready.pop(entry.identity, None)
+                self._chunks.drop(entry)
 
-    def _finish(self) -> None:
-        """Let go of the streams that are closing and have nothing left to process."""
-        with self._changed:
-            for entry in self._streams.values():
-                if entry.closing and not entry.closed.is_set():
-                    if len(entry.backlog) or entry.chunks_queued:
-                        self._urgent = True
-                    else:
-                        entry.closed.set()
+    def _release(self, entries: Sequence[_Stream]) -> None:
+        """Let go of those that are closing and have nothing left to process; the lock is held."""
+        for entry in entries:
+            busy = len(entry.backlog) or entry.being_heard or self._chunks.has(entry)
+            if entry.closing and not busy:
+                entry.voice = entry.state.voice()
+                entry.closed.set()
 
 
 def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:

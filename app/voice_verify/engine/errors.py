@@ -54,3 +54,9 @@ class NotRunning(EngineError):
     """The engine has not been started, or was stopped."""
 
     code = "engine_not_running"
+
+
+class EngineRestarted(EngineError):
+    """The engine's process ended while it worked on this; another one takes its place."""
+
+    code = "engine_restarted"
