@@ -10,7 +10,7 @@ from voice_verify import __version__, logs, settings
 from voice_verify.errors import VoiceVerifyError
 from voice_verify.services.keys import KeyService, Role
 from voice_verify.settings import Settings
-from voice_verify.store import Database, KeyStore
+from voice_verify.store import Database, KeyStore, encryption, open_vault
 
 # The API answers a frame beyond its limit with an error; only one this much larger is cut off by the protocol.
 PROTOCOL_FRAME_FACTOR = 4
@@ -56,8 +56,14 @@ def _serve(config: Settings, _: argparse.Namespace) -> None:
     )
 
 
-def _migrate(config: Settings, _: argparse.Namespace) -> None:
-    state = _database(config).migrate()
+def _migrate(config: Settings, arguments: argparse.Namespace) -> None:
+    database = _database(config)
+    if arguments.to is not None and arguments.to < encryption.FIRST_ENCRYPTED:
+        encryption.decrypt(database, open_vault(database, config.data_key_file))
+        state = database.migrate(arguments.to)
+    else:
+        state = database.migrate(arguments.to or "head")
+        encryption.encrypt(database, open_vault(database, config.data_key_file))
     print(f"the database has schema {state.current}")
 
 
@@ -74,8 +80,14 @@ def _import_key(config: Settings, arguments: argparse.Namespace) -> None:
 
 def _list_keys(config: Settings, _: argparse.Namespace) -> None:
     for key in _keys(config).all():
+        revoked = key.revoked and key.revoked.isoformat()
         line = {"id": key.id, "name": key.name, "roles": key.roles, "created": key.created.isoformat()}
-        print(json.dumps(line))
+        print(json.dumps({**line, "revoked": revoked}))
+
+
+def _revoke_key(config: Settings, arguments: argparse.Namespace) -> None:
+    _keys(config).revoke(arguments.id)
+    print(f"key {arguments.id} is revoked; a running service refuses it within a second")
 
 
 def _database(config: Settings) -> Database:
@@ -93,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the service").set_defaults(run=_serve)
-    commands.add_parser("migrate", help="bring the database to what this version needs").set_defaults(run=_migrate)
+    migrate = commands.add_parser("migrate", help="bring the database to what this version needs")
+    migrate.set_defaults(run=_migrate)
+    migrate.add_argument("--to", metavar="REVISION", help="or to what an older version needs, which loses what is new")
     keys = commands.add_parser("keys", help="API keys").add_subparsers(required=True, metavar="COMMAND")
     create_key = keys.add_parser("create", help="make a key and print it, once")
     create_key.set_defaults(run=_create_key)
@@ -105,5 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--role", required=True, action="append", type=Role, choices=list(Role), help="may be given several times"
         )
+    revoke_key = keys.add_parser("revoke", help="make a key invalid, for ever")
+    revoke_key.set_defaults(run=_revoke_key)
+    revoke_key.add_argument("id", type=int, metavar="ID", help="see: voice-verify keys list")
     keys.add_parser("list", help="print the keys there are, without the keys themselves").set_defaults(run=_list_keys)
     return parser

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import PositiveInt, SecretStr, ValidationError
+from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voice_verify import _generated
@@ -22,6 +22,10 @@ class Settings(BaseSettings):
 
     # Secret because the URL of a PostgreSQL reached over TCP holds a password.
     database_url: SecretStr = SecretStr("sqlite:///build/run/voice-verify.db")
+    # 32 random bytes that encrypt what is stored; systemd's credential data-key wins over the default.
+    data_key_file: Path = Field(default_factory=lambda: _credential("data-key") or Path("build/run/data-key"))
+    # Where uploads and backups are put while they are made and read: there must be room for them.
+    state_dir: Path = Path("build/run")
     model_dir: Path = Path("build/model")
     host: str = "127.0.0.1"
     port: int = _generated.API_PORT
@@ -29,12 +33,20 @@ class Settings(BaseSettings):
     max_streams: PositiveInt = _generated.MAX_STREAMS
     engine_threads: PositiveInt = 1
     upload_mb: PositiveInt = _generated.UPLOAD_MB
+    restore_mb: PositiveInt = _generated.RESTORE_MB
     recordings_per_request: PositiveInt = _generated.RECORDINGS_PER_REQUEST
     recording_minutes: PositiveInt = _generated.RECORDING_MINUTES
     websocket_frame_kb: PositiveInt = _generated.WEBSOCKET_FRAME_KB
     stream_idle_s: PositiveInt = _generated.STREAM_IDLE_S
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
+
+
+def _credential(name: str) -> Path | None:
+    """The file in which systemd hands over a credential (systemd.exec(5), LoadCredential=); None without it."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder, name) if folder else None
+    return file if file and file.is_file() else None
 
 
 def load() -> Settings:

@@ -123,6 +123,7 @@ class Retention(Part):
 
 class Limits(Part):
     upload_mb: PositiveInt
+    restore_mb: PositiveInt
     recordings_per_request: PositiveInt
     recording_minutes: PositiveInt
     websocket_frame_kb: PositiveInt

@@ -99,6 +99,7 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
         "PROFILE": appliance.packaged_profile,
         "MAX_STREAMS": appliance.tiers[0].calls,
         "UPLOAD_MB": limits.upload_mb,
+        "RESTORE_MB": limits.restore_mb,
         "RECORDINGS_PER_REQUEST": limits.recordings_per_request,
         "RECORDING_MINUTES": limits.recording_minutes,
         "WEBSOCKET_FRAME_KB": limits.websocket_frame_kb,

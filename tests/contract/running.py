@@ -40,6 +40,8 @@ class Service:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("VV_")},
             "VV_DATABASE_URL": database_url,
+            "VV_DATA_KEY_FILE": str(folder / "data-key"),
+            "VV_STATE_DIR": str(folder),
             "VV_MODEL_DIR": str(model_dir),
             "VV_HOST": "127.0.0.1",
             "VV_PORT": str(self.port),
@@ -80,13 +82,17 @@ class Service:
         return self._process.wait(timeout=START_S)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return self._log.read_text()
 
     @property
     def peak_memory_mb(self) -> float:
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def client(self, role: str = "integrator", **headers: str) -> httpx.Client:

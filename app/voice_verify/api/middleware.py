@@ -64,7 +64,7 @@ async def identify(keys: KeyService, headers: Headers) -> Caller:
 
 async def known(keys: KeyService, secret: str) -> Caller:
     """The caller that `secret` belongs to; raises Unauthenticated and DatabaseUnavailable."""
-    caller = await run_in_threadpool(keys.authenticate, secret)
+    caller = keys.recall(secret) or await run_in_threadpool(keys.authenticate, secret)
     if caller is None:
         raise Unauthenticated("This API key is not known", hint="check it, or make one with: voice-verify keys create")
     return caller

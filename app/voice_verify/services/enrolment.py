@@ -42,7 +42,7 @@ class EnrolmentService:
             clipped_share=voice.quality.clipped_share,
             model=self._model,
         )
-        enrolled = self._speakers.put(speaker, voiceprint)
+        enrolled = self._speakers.enrol(speaker, lambda _: voiceprint)
         self._metrics.enrolments.labels("ok").inc()
         return enrolled
 

@@ -35,7 +35,7 @@ class SpeakerService:
 
     def remove(self, speaker: str) -> None:
         """Delete the speaker with the voiceprint; raises SpeakerNotEnrolled."""
-        if not self._store.remove(speaker):
+        if not self._store.remove(speaker, key_id=None):
             raise _unknown()
 
 

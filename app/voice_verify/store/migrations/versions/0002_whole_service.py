@@ -26,17 +26,24 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    connection = op.get_bind()
+    voiceprints = sa.table("voiceprints", sa.column("key_id"))
+    if connection.execute(sa.select(voiceprints).where(voiceprints.c.key_id != "").limit(1)).first():
+        raise RuntimeError("0001 cannot read encrypted voiceprints: voice-verify migrate --to 0001 decrypts them")
+    # 0001 knows no revocation: a revoked key would be valid again.
+    keys = sa.table("api_keys", sa.column("revoked"))
+    connection.execute(sa.delete(keys).where(keys.c.revoked.is_not(None)))
     for table in ("stream_events", "streams", "usage", "settings", "pbx_instances", "profiles", "audit_records"):
         op.drop_table(table)
-    with op.batch_alter_table("api_keys") as keys:
-        keys.drop_column("revoked")
-    with op.batch_alter_table("voiceprints") as voiceprints:
-        voiceprints.drop_column("takes")
-        voiceprints.drop_column("key_id")
-    with op.batch_alter_table("speakers") as speakers:
-        speakers.drop_constraint("uq_speakers_pseudonym", type_="unique")
+    with op.batch_alter_table("api_keys") as batch:
+        batch.drop_column("revoked")
+    with op.batch_alter_table("voiceprints") as batch:
+        batch.drop_column("takes")
+        batch.drop_column("key_id")
+    with op.batch_alter_table("speakers") as batch:
+        batch.drop_constraint("uq_speakers_pseudonym", type_="unique")
         for column in ("expires", "opted_out", "consent_reference", "consent_given", "pseudonym"):
-            speakers.drop_column(column)
+            batch.drop_column(column)
 
 
 def _extend_speakers() -> None:
