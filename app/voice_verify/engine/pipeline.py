@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_verify.engine.features import SAMPLE_RATE, log_mel
-from voice_verify.engine.model import EmbeddingNetwork, ModelInfo, VadNetwork
+from voice_verify.engine.model import EmbeddingNetwork, ModelInfo, Precision, VadNetwork
 from voice_verify.engine.quality import CLIP_LEVEL
 from voice_verify.engine.stream import StreamState
 
@@ -35,6 +35,11 @@ class Pipeline:
         self._embedding = EmbeddingNetwork(model_dir, threads)
         self._vad = VadNetwork(model_dir)
         self._dimensions = info.dimensions
+
+    @property
+    def precision(self) -> Precision:
+        """What the embeddings are computed in: int8, or fp32 where int8 failed its self-test."""
+        return self._embedding.precision
 
     def new_stream(self) -> StreamState:
         return StreamState(self._dimensions)

@@ -17,6 +17,8 @@ FEATURE_RECIPE = "fbank80-8khz-chunk100-1"
 """The features that the engine makes (voice_verify.engine.features); a test holds both together."""
 
 EMBEDDING_FILE = "campplus.onnx"
+INT8_FILE = "campplus.int8.onnx"
+SELFTEST_FILE = "selftest.npz"
 VAD_FILE = "silero_vad.onnx"
 DESCRIPTION_FILE = "model.json"
 
@@ -43,7 +45,7 @@ def build(models: Models, output: Path, cache: Path, report: Callable[[str], Non
     Raises IntegrityError, CommandFailed, and ConfigurationError when `output` holds something else than a model.
     """
     # onnx takes longer to import than `is_current` takes to answer.
-    from vvctl.model import campplus, checkpoint, fetch, reference  # noqa: PLC0415
+    from vvctl.model import campplus, checkpoint, fetch, quantise, reference  # noqa: PLC0415
 
     if output.exists() and any(output.iterdir()) and not (output / DESCRIPTION_FILE).is_file():
         raise ConfigurationError(f"{output} is not a model directory", hint="name an empty or a new directory")
@@ -54,7 +56,15 @@ def build(models: Models, output: Path, cache: Path, report: Callable[[str], Non
     report(f"converting {models.embedding.name}")
     network = campplus.build(weights, models.embedding.dimensions).SerializeToString(deterministic=True)
     report(f"verified against the reference: largest difference {reference.verify(network):.1e}")
-    contents = {EMBEDDING_FILE: network, VAD_FILE: vad}
+    report("quantising to int8")
+    quantised = quantise.quantise(network)
+    report(f"verified against fp32: smallest cosine {quantise.verify(network, quantised):.3f}")
+    contents = {
+        EMBEDDING_FILE: network,
+        INT8_FILE: quantised,
+        SELFTEST_FILE: quantise.selftest(network),
+        VAD_FILE: vad,
+    }
     description = {
         "identity": identity(models.embedding.member_sha256),
         "name": models.embedding.name,
@@ -91,7 +101,7 @@ def _replace(output: Path, contents: dict[str, bytes]) -> None:
 
 
 def _inputs(models: Models) -> str:
-    """Hash of all that determines the result: the pins, this code and the reference."""
+    """Hash of all that determines the result: the pins, this code, the reference and the calibration."""
     digest = hashlib.sha256(models.model_dump_json().encode())
     for path in sorted(Path(__file__).parent.iterdir()):
         if path.suffix in {".py", ".npz"}:

@@ -74,7 +74,7 @@ class _Graph:
 
     def _node(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         output = output or f"value_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
     def _batch_norm(self, name: str, *, affine: bool = True) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -85,11 +85,9 @@ class _Graph:
         shift = -self._weight(f"{name}.running_mean") * scale
         return scale, shift + self._weight(f"{name}.bias") if affine else shift
 
-    def _convolution(
-        self, value: str, name: str, *, norm: str = "", relu: bool = False, factor: float = 1.0, **attributes: Any
-    ) -> str:
+    def _convolution(self, value: str, name: str, *, norm: str = "", relu: bool = False, **attributes: Any) -> str:
         """A convolution, followed by the batch normalisation `norm` (folded) and ReLU."""
-        kernel = self._weight(f"{name}.weight") * np.float32(factor)
+        kernel = self._weight(f"{name}.weight")
         bias = self._weight(f"{name}.bias") if f"{name}.bias" in self._weights else None
         if norm:
             scale, shift = self._batch_norm(norm)
@@ -99,13 +97,18 @@ class _Graph:
         value = self._node("Conv", value, *constants, kernel_shape=kernel.shape[2:], **attributes)
         return self._node("Relu", value) if relu else value
 
+    def _dense(self, value: str, name: str, *, factor: float = 1.0) -> str:
+        """A convolution of width 1 over a single frame, (B, channels) to (B, channels)."""
+        kernel = self._weight(f"{name}.weight")[:, :, 0] * np.float32(factor)
+        return self._node("Gemm", value, self._constant(kernel.T), self._constant(self._weight(f"{name}.bias")))
+
     def _norm_relu(self, value: str, name: str) -> str:
         scale, shift = self._batch_norm(name)
         scaled = self._node("Mul", value, self._constant(scale[:, None]))
         return self._node("Relu", self._node("Add", scaled, self._constant(shift[:, None])))
 
-    def _time_mean(self, value: str) -> str:
-        return self._node("ReduceMean", value, self._constant([2], np.int64), keepdims=1)
+    def _time_mean(self, value: str, *, keep: bool = True) -> str:
+        return self._node("ReduceMean", value, self._constant([2], np.int64), keepdims=int(keep))
 
     def network(self) -> None:
         value = self._node("Transpose", "features", perm=[0, 2, 1])
@@ -148,9 +151,11 @@ class _Graph:
         local = self._convolution(
             inner, f"{name}.cam_layer.linear_local", dilations=[dilation], pads=[dilation, dilation]
         )
-        # Segment mean plus global mean, which are equal here: twice the mean, folded into the kernel.
-        context = self._convolution(self._time_mean(inner), f"{name}.cam_layer.linear1", relu=True, factor=2.0)
-        mask = self._node("Sigmoid", self._convolution(context, f"{name}.cam_layer.linear2"))
+        # Segment mean plus global mean, which are equal here: twice the mean, folded into the weights.
+        mean = self._time_mean(inner, keep=False)
+        context = self._node("Relu", self._dense(mean, f"{name}.cam_layer.linear1", factor=2.0))
+        mask = self._node("Sigmoid", self._dense(context, f"{name}.cam_layer.linear2"))
+        mask = self._node("Unsqueeze", mask, self._constant([2], np.int64))
         return self._node("Concat", value, self._node("Mul", local, mask), axis=1)
 
     def _embedding(self, value: str) -> None:

@@ -26,18 +26,23 @@ def load() -> dict[str, NDArray[np.float32]]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def verify(network: bytes) -> float:
-    """The largest difference between `network` (ONNX) and the reference; raises IntegrityError beyond TOLERANCE."""
-    expected = load()
+def embed(network: bytes, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `network` (ONNX) makes of `features` (n, frames, 80): (n, dimensions). Raises IntegrityError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-        (found,) = session.run(None, {"features": expected["features"]})
+        (found,) = session.run(None, {"features": features})
     # onnxruntime raises many types without a common base of its own.
     except Exception as error:
-        raise IntegrityError(f"campplus.onnx cannot be run: {error}") from error
-    difference = float(np.abs(found - expected["embeddings"]).max())
+        raise IntegrityError(f"CAM++ cannot be run: {error}") from error
+    return np.asarray(found, np.float32)
+
+
+def verify(network: bytes) -> float:
+    """The largest difference between `network` (ONNX) and the reference; raises IntegrityError beyond TOLERANCE."""
+    expected = load()
+    difference = float(np.abs(embed(network, expected["features"]) - expected["embeddings"]).max())
     # Written so that NaN fails too.
     if not difference <= TOLERANCE:
         raise IntegrityError(

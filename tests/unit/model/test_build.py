@@ -14,7 +14,7 @@ import pytest
 
 from vvctl.appliance import Models
 from vvctl.errors import ConfigurationError, IntegrityError
-from vvctl.model import build, campplus, checkpoint, fetch, reference
+from vvctl.model import build, campplus, checkpoint, fetch, quantise, reference
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def test_describes_what_it_made(built: Path, pins: Models) -> None:
     assert description["dimensions"] == pins.embedding.dimensions
     assert description["checkpoint_sha256"] == pins.embedding.member_sha256
     assert description["files"] == {
-        name: hashlib.sha256((built / name).read_bytes()).hexdigest() for name in ("campplus.onnx", "silero_vad.onnx")
+        name: hashlib.sha256((built / name).read_bytes()).hexdigest()
+        for name in ("campplus.onnx", "campplus.int8.onnx", "selftest.npz", "silero_vad.onnx")
     }
     assert description["licences"] == {"CAM++": "Apache-2.0", "Silero VAD": "MIT"}
     assert list(built.parent.iterdir()) == [built]
@@ -52,6 +53,35 @@ def test_the_same_pins_give_the_same_bytes(built: Path, pins: Models, wheels: Pa
 
 def test_equals_pytorch_within_the_tolerance(built: Path) -> None:
     assert reference.verify((built / "campplus.onnx").read_bytes()) < reference.TOLERANCE
+
+
+def test_int8_is_close_to_fp32_on_what_it_was_not_calibrated_on(built: Path) -> None:
+    features = reference.load()["features"]
+    exact, found = (
+        embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        for name in ("campplus.onnx", "campplus.int8.onnx")
+        for embeddings in [reference.embed((built / name).read_bytes(), features)]
+    )
+    assert (exact * found).sum(axis=1).min() > 0.98
+    with np.load(built / "selftest.npz", allow_pickle=False) as stored:
+        np.testing.assert_allclose(stored["embeddings"], exact, atol=1e-6)
+
+
+def test_all_convolutions_but_the_first_are_in_int8(built: Path) -> None:
+    graph = onnx.load(built / "campplus.int8.onnx").graph
+    dequantised = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert [node.input[1] in dequantised for node in convolutions] == [False] + [True] * (len(convolutions) - 1)
+
+
+def test_an_int8_network_that_computes_something_else_is_refused(built: Path) -> None:
+    exact, network = (built / "campplus.onnx").read_bytes(), onnx.load(built / "campplus.int8.onnx")
+    kernel = next(item for item in network.graph.initializer if len(item.dims) == 4 and item.data_type == 3)
+    values = onnx.numpy_helper.to_array(kernel).copy()
+    values[:4] = 127
+    kernel.CopyFrom(onnx.numpy_helper.from_array(values, kernel.name))
+    with pytest.raises(IntegrityError, match="int8 differs too much from fp32"):
+        quantise.verify(exact, network.SerializeToString())
 
 
 def test_windows_of_up_to_200_frames_do_not_depend_on_their_batch(built: Path) -> None:
