@@ -1,0 +1,1 @@
+"""Calibration by the customer: recordings to an Audio Source Profile, and what the profile is worth."""
