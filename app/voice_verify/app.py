@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from voice_verify import __version__
-from voice_verify.api import docs, maintenance, probes, problems, recordings, speakers, streams, websocket
+from voice_verify.api import docs, keys, maintenance, probes, problems, recordings, speakers, streams, websocket
 from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
 from voice_verify.services.container import Services
 
@@ -46,7 +46,7 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     api = APIRouter(prefix="/api/v2")
-    for module in (recordings, streams, speakers, maintenance):
+    for module in (recordings, streams, speakers, keys, maintenance):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(probes.router)

@@ -21,9 +21,11 @@ from voice_verify.errors import (
     MalformedBody,
     Overloaded,
     SpeakerNotEnrolled,
+    SpeakerOptedOut,
     TooManyRecordings,
     UploadTooLarge,
 )
+from voice_verify.services.enrolment import Mode
 
 router = APIRouter(tags=["recordings"], dependencies=[Integrators])
 
@@ -42,6 +44,7 @@ FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo i
         AudioTooLong,
         TooManyRecordings,
         EnrolmentRefused,
+        SpeakerOptedOut,
         Overloaded,
         MaintenanceMode,
     ),
@@ -50,12 +53,15 @@ def enroll(
     services: ServicesDep,
     speaker: Annotated[SpeakerId, Form()],
     recording: Annotated[list[UploadFile], File(min_length=1, description=f"One or more recordings: {FORMATS}")],
+    mode: Annotated[Mode, Form(description="`add` joins the voice with the earlier voiceprint")] = "replace",
 ) -> Speaker:
-    """Makes a voiceprint of the voice in all recordings together and replaces an earlier one.
+    """Makes a voiceprint of the voice in all recordings together; it is on disk when this answers.
 
-    It is on disk when this answers. Refused when there is too little speech or its quality is too low.
+    Refused with all `reasons` that apply: `not_enough_speech`, `low_snr`, `clipped`; `different_speaker` when two
+    recordings, or one and the voiceprint that it shall be added to, are not of one voice; `model_mismatch` when
+    another model made that voiceprint.
     """
-    return Speaker.of(services.recordings.enrol(speaker, [upload.file for upload in recording]))
+    return Speaker.of(services.recordings.enrol(speaker, [upload.file for upload in recording], mode))
 
 
 @router.post(

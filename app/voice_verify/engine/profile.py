@@ -12,28 +12,56 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from voice_verify.engine.errors import ProfileError
 from voice_verify.engine.voice import Decision, Reason, Voice, normalise
 
 _PACKAGE = "voice_verify.profiles"
+# No figure of a profile that makes sense comes near it, and nothing computed with such figures overflows.
+_LARGEST = 1e6
+# Of wccn, beyond which float32 cannot tell its directions apart.
+_WORST_CONDITION = 1e6
 
 
 def _array(value: Any) -> NDArray[np.float32]:
     try:
-        array = np.array(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):
+            array = np.array(value, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("must be an array of numbers") from error
-    if not np.isfinite(array).all():
-        raise ValueError("must hold finite numbers only")
+    # Written so that NaN fails, too.
+    if not (np.abs(array) <= _LARGEST).all():
+        raise ValueError(f"must hold finite numbers only, of at most {_LARGEST:g}")
     array.setflags(write=False)
     return array
 
 
-Array = Annotated[NDArray[np.float32], BeforeValidator(_array)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+def _numbers(array: NDArray[np.float32]) -> Any:
+    # By way of text, because that has the fewest digits that give the same float32 again.
+    return array.astype(str).astype(np.float64).tolist()
+
+
+_READING = (BeforeValidator(_array), PlainSerializer(_numbers, when_used="unless-none"))
+Vector = Annotated[
+    NDArray[np.float32], *_READING, WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 1})
+]
+Matrix = Annotated[
+    NDArray[np.float32],
+    *_READING,
+    WithJsonSchema({"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "minItems": 1}),
+]
+Finite = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=_LARGEST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -90,11 +118,11 @@ class AudioSourceProfile(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     uuid: UUID
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, lt=2**31)]
     description: str
     model_identity: Sha256
-    mean: Array | None = None
-    wccn: Array | None = None
+    mean: Vector | None = None
+    wccn: Matrix | None = None
     a: Finite
     b: Finite
     c: Finite
@@ -114,6 +142,9 @@ class AudioSourceProfile(_Part):
             size = self.mean.shape[0] if self.mean.ndim == 1 else 0
             if not size or self.wccn.shape != (size, size):
                 raise ValueError(f"mean {self.mean.shape} and wccn {self.wccn.shape} do not fit together")
+            # Else two different voices could fall together, or into nothing. Written so that NaN fails, too.
+            if not np.linalg.cond(self.wccn) <= _WORST_CONDITION:
+                raise ValueError("wccn must be invertible: check how it was learned")
         return self
 
     @model_validator(mode="after")
@@ -146,9 +177,20 @@ class AudioSourceProfile(_Part):
         except ValueError as error:
             raise ProfileError(f"{path.name} is not a profile: {error}") from error
 
+    @property
+    def dimensions(self) -> int | None:
+        """Of the embeddings that the profile takes; None when it takes any."""
+        return None if self.mean is None else len(self.mean)
+
+    def project(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The embedding (192,) after normalising the within-class covariance, scaled to length 1."""
+        if self.mean is not None and self.wccn is not None:
+            return normalise(((embedding - self.mean) @ self.wccn).astype(np.float32))
+        return normalise(embedding)
+
     def score(self, voiceprint: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
         """Cosine of both embeddings (192,) after normalising the within-class covariance, -1 to 1."""
-        return float(np.dot(self._project(voiceprint), self._project(embedding)))
+        return float(np.dot(self.project(voiceprint), self.project(embedding)))
 
     def log_likelihood_ratio(self, score: float, net_speech_s: float) -> float:
         """Natural logarithm of how much likelier the score is for the speaker than for another.
@@ -169,9 +211,12 @@ class AudioSourceProfile(_Part):
             return Decision("not_sure", None, None, voice.net_speech_s, "model_mismatch")
         if voice.embedding is None:
             return Decision("not_sure", None, None, voice.net_speech_s, "not_enough_speech")
-        score = self.score(voiceprint, voice.embedding)
+        return self.judge(self.score(voiceprint, voice.embedding), voice)
+
+    def judge(self, score: float, voice: Voice) -> Decision:
+        """The decision that follows from a score of `voice`, and from how good it is."""
         ratio = self.log_likelihood_ratio(score, voice.net_speech_s)
-        reason = self._judge(voice, self.minimum_verification_s)
+        reason: Reason = next(iter(self._faults(voice, self.minimum_verification_s)), "ok")
         decision: Literal["verified", "not_sure", "not_verified"] = "not_sure"
         if reason == "ok" and ratio >= self.thresholds.verified:
             decision = "verified"
@@ -179,23 +224,19 @@ class AudioSourceProfile(_Part):
             decision = "not_verified"
         return Decision(decision, score, ratio, voice.net_speech_s, reason)
 
-    def enrolment_reason(self, voice: Voice) -> Reason:
-        """`ok` when `voice` is good enough to become a voiceprint, else why not."""
-        return self._judge(voice, self.minimum_enrolment_s)
+    def enrolment_reasons(self, voice: Voice) -> tuple[Reason, ...]:
+        """All that keeps `voice` from becoming a voiceprint; nothing when it is good enough."""
+        return self._faults(voice, self.minimum_enrolment_s)
 
-    def _judge(self, voice: Voice, minimum_s: float) -> Reason:
+    def _faults(self, voice: Voice, minimum_s: float) -> tuple[Reason, ...]:
+        faults: list[Reason] = []
         if voice.embedding is None or voice.net_speech_s < minimum_s:
-            return "not_enough_speech"
+            faults.append("not_enough_speech")
         if voice.quality.clipped_share > self.limits.maximum_clipped_share:
-            return "clipped"
+            faults.append("clipped")
         if voice.quality.snr_db is not None and voice.quality.snr_db < self.limits.minimum_snr_db:
-            return "low_snr"
-        return "ok"
-
-    def _project(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.mean is not None and self.wccn is not None:
-            return normalise(((embedding - self.mean) @ self.wccn).astype(np.float32))
-        return normalise(embedding)
+            faults.append("low_snr")
+        return tuple(faults)
 
 
 def _read_cohort(path: Path, cohort: _Cohort) -> dict[str, NDArray[np.float32]]:

@@ -50,7 +50,7 @@ def build(settings: Settings) -> Services:
     database = Database(settings.database_url.get_secret_value())
     metrics = Metrics()
     store = SpeakerStore(database, open_vault(database, settings.data_key_file))
-    enrolment = EnrolmentService(store, profile, metrics, model=engine.model.identity)
+    enrolment = EnrolmentService(store, lambda: profile, metrics, model=engine.model.identity)
     verification = VerificationService(store, profile, metrics, model=engine.model.identity)
     register = StreamRegister(database)
     streams = StreamService(

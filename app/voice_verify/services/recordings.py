@@ -18,7 +18,7 @@ from voice_verify.errors import (
     Overloaded,
     TooManyRecordings,
 )
-from voice_verify.services.enrolment import EnrolmentService
+from voice_verify.services.enrolment import EnrolmentService, Mode
 from voice_verify.services.register import StreamRegister
 from voice_verify.services.verification import Verification, VerificationService
 from voice_verify.store import EnrolledSpeaker
@@ -50,16 +50,16 @@ class RecordingService:
         self._max_minutes = max_minutes
         self._turn = threading.BoundedSemaphore(at_once)
 
-    def enrol(self, speaker: str, recordings: Sequence[BinaryIO]) -> EnrolledSpeaker:
+    def enrol(self, speaker: str, recordings: Sequence[BinaryIO], mode: Mode = "replace") -> EnrolledSpeaker:
         """Make a voiceprint of the voice in all recordings together; it is on disk when this returns.
 
-        Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, Overloaded,
-        MaintenanceMode and DatabaseUnavailable.
+        Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, SpeakerOptedOut,
+        Overloaded, MaintenanceMode and DatabaseUnavailable.
         """
         with self._register.upload() as upload:
-            voice = self._hear(recordings)
-            upload.hear(voice)
-            return self._enrolment.enrol(speaker, voice)
+            voices = self._hear(recordings)
+            upload.hear(pool(voices))
+            return self._enrolment.enrol(speaker, voices, mode)
 
     def verify(self, speaker: str, recording: BinaryIO) -> Verification:
         """Compare the voice in a recording with the voiceprint of `speaker`.
@@ -70,18 +70,18 @@ class RecordingService:
         # Asked first, so that an unknown speaker costs no analysis.
         self._verification.voiceprint(speaker)
         with self._register.upload() as upload:
-            voice = self._hear([recording])
+            (voice,) = self._hear([recording])
             upload.hear(voice)
             return self._verification.verify(speaker, voice)
 
-    def _hear(self, recordings: Sequence[BinaryIO]) -> Voice:
+    def _hear(self, recordings: Sequence[BinaryIO]) -> list[Voice]:
         if len(recordings) > self._max_recordings:
             raise TooManyRecordings(
                 f"{len(recordings)} recordings in one request; at most {self._max_recordings} are taken",
                 hint="send fewer, or join them",
             )
         with self._one_turn():
-            return pool([self._hear_one(recording, number) for number, recording in enumerate(recordings)])
+            return [self._hear_one(recording, number) for number, recording in enumerate(recordings)]
 
     def _hear_one(self, recording: BinaryIO, number: int) -> Voice:
         try:

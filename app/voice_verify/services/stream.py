@@ -16,11 +16,13 @@ from voice_verify.errors import (
     EnrolmentNotFound,
     EnrolmentRefused,
     EnrolmentRunning,
+    SpeakerOptedOut,
     StreamInUse,
+    Undecipherable,
     VoiceVerifyError,
 )
 from voice_verify.services import process
-from voice_verify.services.enrolment import EnrolmentService
+from voice_verify.services.enrolment import EnrolmentService, Mode
 from voice_verify.services.events import Decided, Ended, EndReason, Enrolled, Event, Failed, Listener, Speech
 from voice_verify.services.frames import FrameDecoder
 from voice_verify.services.journal import Journal
@@ -75,6 +77,7 @@ class StreamStatus:
 @dataclass
 class _Enrolment:
     speaker: str
+    mode: Mode
     state: EnrolmentState = EnrolmentState.collecting
     reasons: tuple[str, ...] = ()
 
@@ -161,15 +164,15 @@ class Stream:
                 self._advance_enrolment(voice)
                 self._renew_decisions(voice)
 
-    def enrol(self, speaker: str) -> EnrolmentProgress:
+    def enrol(self, speaker: str, mode: Mode = "replace") -> EnrolmentProgress:
         """Start to enrol `speaker`, or finish at once when enough was heard; asking again tells the state.
 
-        Raises EnrolmentRunning, EnrolmentRefused and DatabaseUnavailable.
+        Raises EnrolmentRunning, EnrolmentRefused, SpeakerOptedOut and DatabaseUnavailable.
         """
         with self._lock:
             job = self._enrolment
             if job is None or job.state is not EnrolmentState.collecting:
-                self._enrolment = job = _Enrolment(speaker)
+                self._enrolment = job = _Enrolment(speaker, mode)
             elif job.speaker != speaker:
                 raise EnrolmentRunning(
                     "This stream is enrolling another speaker", hint="wait until it is done, or use another stream"
@@ -253,12 +256,16 @@ class Stream:
 
     def _store(self, job: _Enrolment, voice: Voice) -> VoiceVerifyError | None:
         try:
-            enrolled = self._enroller.enrol(job.speaker, voice)
+            enrolled = self._enroller.enrol(job.speaker, [voice], job.mode)
         except EnrolmentRefused as error:
             job.state, job.reasons = EnrolmentState.refused, error.reasons
             self._emit(Failed(error))
             return error
-        except DatabaseUnavailable as error:
+        except SpeakerOptedOut as error:
+            job.state, job.reasons = EnrolmentState.refused, (error.code,)
+            self._emit(Failed(error))
+            return error
+        except (DatabaseUnavailable, Undecipherable) as error:
             job.state, job.reasons = EnrolmentState.failed, (error.code,)
             self._emit(Failed(error))
             return error

@@ -27,6 +27,16 @@ class AuditAction(StrEnum):
     backup_restored = "backup_restored"
     snapshot_exported = "snapshot_exported"
     snapshot_imported = "snapshot_imported"
+    maintenance_entered = "maintenance_entered"
+    maintenance_left = "maintenance_left"
+    streams_forced_off = "streams_forced_off"
+    profile_uploaded = "profile_uploaded"
+    profile_removed = "profile_removed"
+    profile_activated = "profile_activated"
+    profile_deactivated = "profile_deactivated"
+    pbx_created = "pbx_created"
+    pbx_changed = "pbx_changed"
+    pbx_removed = "pbx_removed"
 
 
 @dataclass(frozen=True)

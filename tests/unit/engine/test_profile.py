@@ -166,9 +166,9 @@ def test_a_voiceprint_of_another_model_is_not_compared(profile: AudioSourceProfi
 
 
 def test_enrolment_needs_more_speech_than_verification(profile: AudioSourceProfile) -> None:
-    assert profile.enrolment_reason(voice(unit(1), 19)) == "not_enough_speech"
-    assert profile.enrolment_reason(voice(unit(1), 20)) == "ok"
-    assert profile.enrolment_reason(voice(unit(1), 20, Quality(3.0, 0.0))) == "low_snr"
+    assert profile.enrolment_reasons(voice(unit(1), 19)) == ("not_enough_speech",)
+    assert profile.enrolment_reasons(voice(unit(1), 20)) == ()
+    assert profile.enrolment_reasons(voice(unit(1), 20, Quality(3.0, 0.0))) == ("low_snr",)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 MODEL = "778e6e0451d76c06f48c472845530bcb371a8ec00a64f4bc5e3fc2c6cd3c5057"
 STREAM = "6f0c2a1e-4f4e-4c53-9d0b-0c8b6f1f7a51"
@@ -17,6 +18,22 @@ SpeakerId = Annotated[
     Field(description="Your identifier of the customer", examples=["customer-4711"]),
 ]
 Seconds = Annotated[float, Field(ge=0)]
+
+
+def line_of_text(shortest: int, longest: int) -> StringConstraints:
+    """Of a text without control characters, which no database takes and no list shows."""
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=r"^[^\x00-\x1f\x7f]*$")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must lie within the years 1 to 9999") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment of a request, with its time zone; kept in UTC."""
 
 
 class Document(BaseModel):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import Field
 
-from voice_verify.api.documents.base import MODEL, MOMENT, Document, Seconds, SpeakerId
-from voice_verify.services.speakers import SpeakerPage
-from voice_verify.store import EnrolledSpeaker
+from voice_verify.api.documents.base import MODEL, MOMENT, Document, Moment, Seconds, SpeakerId, line_of_text
+from voice_verify.services.speakers import SpeakerChanges, SpeakerPage
+from voice_verify.store import Consent as GivenConsent
+from voice_verify.store import EnrolledSpeaker, SpeakerState
 
 
 class SpeakerRequest(Document):
@@ -21,6 +22,38 @@ class Quality(Document):
     clipped_share: Annotated[float, Field(ge=0, le=1, description="Share of clipped samples", examples=[0.0])]
 
 
+class Consent(Document):
+    """That the customer agreed, as you have it on record."""
+
+    given_at: Annotated[Moment, Field(examples=[MOMENT])]
+    reference: Annotated[
+        Annotated[str, line_of_text(0, 256)] | None,
+        Field(description="Where it is on record, in your own words", examples=["contract 2026/4711"]),
+    ] = None
+
+
+class SpeakerPatch(Document):
+    """What shall be changed; what is missing stays as it is."""
+
+    consent: Annotated[
+        Consent | None,
+        Field(examples=[{"given_at": MOMENT, "reference": "contract 2026/4711"}]),
+    ] = None
+    opted_out: Annotated[bool, Field(examples=[True])] = False
+    expires_at: Annotated[Moment | None, Field(examples=[MOMENT])] = None
+
+    def changes(self) -> SpeakerChanges:
+        changes = SpeakerChanges()
+        if "consent" in self.model_fields_set:
+            given = self.consent
+            changes["consent"] = None if given is None else GivenConsent(given.given_at, given.reference)
+        if "opted_out" in self.model_fields_set:
+            changes["opted_out"] = self.opted_out
+        if "expires_at" in self.model_fields_set:
+            changes["expires"] = self.expires_at
+        return changes
+
+
 class Speaker(Document):
     """An enrolled customer and the voiceprint in force."""
 
@@ -30,10 +63,15 @@ class Speaker(Document):
     model: Annotated[str, Field(description="Identity of the model that made the voiceprint", examples=[MODEL])]
     created: Annotated[datetime, Field(examples=[MOMENT])]
     updated: Annotated[datetime, Field(description="When it was last enrolled", examples=[MOMENT])]
+    takes: Annotated[int, Field(description="Enrolments that the voiceprint is made of", examples=[1])]
+    state: Annotated[SpeakerState, Field(description="Only who is `enrolled` is verified", examples=["enrolled"])]
+    consent: Annotated[Consent | None, Field(examples=[{"given_at": MOMENT, "reference": "contract 2026/4711"}])]
+    opted_out: Annotated[bool, Field(examples=[False])]
+    expires_at: Annotated[datetime | None, Field(description="When the state becomes `expired`", examples=[MOMENT])]
 
     @classmethod
     def of(cls, enrolled: EnrolledSpeaker) -> Self:
-        stored = enrolled.voiceprint
+        stored, consent = enrolled.voiceprint, enrolled.consent
         return cls(
             speaker=enrolled.id,
             net_speech_s=stored.net_speech_s,
@@ -41,6 +79,11 @@ class Speaker(Document):
             model=stored.model,
             created=enrolled.created,
             updated=enrolled.updated,
+            takes=stored.takes,
+            state=enrolled.state(datetime.now(UTC)),
+            consent=None if consent is None else Consent(given_at=consent.given_at, reference=consent.reference),
+            opted_out=enrolled.opted_out is not None,
+            expires_at=enrolled.expires,
         )
 
 
