@@ -24,17 +24,17 @@ def model_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Path]:
-    with postgresql.server() as folder:
-        yield folder
+def postgresql_server() -> Iterator[postgresql.Server]:
+    with postgresql.server() as running:
+        yield running
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Makes the URL of a new database of the kind under test."""
     if request.param == "postgresql":
-        server: Path = request.getfixturevalue("postgresql_server")
-        return lambda name: postgresql.create_database(server, name)
+        server: postgresql.Server = request.getfixturevalue("postgresql_server")
+        return server.create_database
     folder = tmp_path_factory.mktemp("sqlite")
     return lambda name: f"sqlite:///{folder}/{name}.db"
 

@@ -1,0 +1,153 @@
+"""One run: a load against the service, and what both sides saw of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .accounting import Memory, Usage, cpu_s
+from .call import OK, QUERY_S, UNAVAILABLE, Decision, Outcome, Plan
+from .conversation import Conversation
+from .generator import Generator, Load
+from .subject import Subject
+
+# A process starts, connects its calls and fills its caches before anything is measured.
+START_S = 3.0
+CONNECT_S = 0.02
+SETTLE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the calls of a run look. `aligned`: all begin to talk, and ask, at the same moment."""
+
+    calls: int
+    seconds: float
+    frame_ms: int = 100
+    aligned: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """`usage` and `generator_s` are CPU seconds in `seconds` of measuring; `memory` is at its end."""
+
+    shape: Shape
+    seconds: float
+    usage: Usage
+    generator_s: float
+    memory: Memory
+    outcomes: Sequence[Outcome]
+    decisions: Sequence[Decision]
+
+    @property
+    def cpu_per_call_s(self) -> float:
+        """CPU seconds a call-second, of the service and its database."""
+        return self.usage.total / (self.shape.calls * self.seconds)
+
+    @property
+    def load(self) -> float:
+        """Share of the core that was busy."""
+        return self.usage.total / self.seconds
+
+    def latencies_ms(self) -> Quantiles:
+        """From the moment that a query was due until its answer."""
+        return Quantiles.of([(each.answered - each.due) * 1000 for each in self.answered()])
+
+    def ages_ms(self) -> Quantiles:
+        """Audio that was sent and that a decision did not know yet."""
+        return Quantiles.of([each.age_s * 1000 for each in self.answered()])
+
+    def answered(self) -> list[Decision]:
+        return [each for each in self.decisions if each.status == OK]
+
+    def refused(self) -> int:
+        """Calls that were not let in."""
+        return sum(outcome.refused == UNAVAILABLE for outcome in self.outcomes)
+
+    def failed(self) -> int:
+        """Calls that broke, and answers that were none."""
+        broken = sum(bool(outcome.problem) and outcome.refused != UNAVAILABLE for outcome in self.outcomes)
+        return broken + len(self.decisions) - len(self.answered())
+
+    def lost_audio_s(self) -> float:
+        """What was sent and never heard, over all calls that were let in."""
+        return sum(outcome.sent_s - (outcome.heard_s or 0.0) for outcome in self.outcomes if outcome.refused is None)
+
+    def speech_share(self) -> float:
+        """Net speech in the audio, as the engine heard it."""
+        heard = [outcome for outcome in self.outcomes if outcome.heard_s]
+        return sum(outcome.net_speech_s for outcome in heard) / max(1e-9, sum(each.heard_s or 0 for each in heard))
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Quantiles:
+        """NaN when there is nothing."""
+        return cls(*(float(value) for value in np.quantile(values or [np.nan], [0.5, 0.95, 0.99, 1.0])))
+
+
+def speaker(number: int) -> str:
+    return f"caller-{number:04d}"
+
+
+def execute(subject: Subject, conversations: Sequence[Conversation], shape: Shape, core: int) -> Result:
+    """Make the calls of `shape` from `core`, measure while all of them talk, and hang up."""
+    begin = time.monotonic() + START_S + shape.calls * CONNECT_S
+    measure_from = begin + SETTLE_S
+    until = measure_from + shape.seconds
+    load = Load(
+        subject.api,
+        [conversation.alaw() for conversation in conversations],
+        shape.frame_ms,
+        plans(conversations, shape, begin),
+        until,
+    )
+    generator = Generator(load, core)
+    _sleep_until(measure_from)
+    started, before, generator_before = time.monotonic(), subject.usage(), cpu_s(generator.pid)
+    _sleep_until(until)
+    after, generator_after, memory, ended = subject.usage(), cpu_s(generator.pid), subject.memory(), time.monotonic()
+    outcomes = generator.outcomes()
+    return Result(
+        shape=shape,
+        seconds=ended - started,
+        usage=after.since(before),
+        generator_s=generator_after - generator_before,
+        memory=memory,
+        outcomes=outcomes,
+        decisions=[each for outcome in outcomes for each in outcome.decisions if measure_from <= each.due < until],
+    )
+
+
+def plans(conversations: Sequence[Conversation], shape: Shape, begin: float) -> list[Plan]:
+    """Each call at a place of its own in its conversation; all in one second, or all at once at the start of a turn."""
+    random = np.random.default_rng(shape.calls)
+    made = []
+    for number in range(shape.calls):
+        conversation = number % len(conversations)
+        starts = conversations[conversation].turns if shape.aligned else np.arange(len(conversations[0].turns) * 5)
+        first = int(random.choice(starts) * 1000 / shape.frame_ms)
+        made.append(
+            Plan(
+                speaker=speaker(number),
+                conversation=conversation,
+                first=first,
+                connect_at=begin - START_S / 2 - (shape.calls - number) * CONNECT_S,
+                begin_at=begin + (0 if shape.aligned else random.uniform(0, 1)),
+                query_phase_s=0.0 if shape.aligned else random.uniform(0, QUERY_S),
+            )
+        )
+    return made
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
