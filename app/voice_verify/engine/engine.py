@@ -21,6 +21,7 @@ from voice_verify.engine.chunks import ChunkQueue, Queued
 from voice_verify.engine.encoding import Block, Encoding, decode_all
 from voice_verify.engine.errors import NotRunning, Overloaded, StreamExists, StreamFailed, UnknownStream
 from voice_verify.engine.features import SAMPLE_RATE
+from voice_verify.engine.limits import MAX_WAITING_CHUNKS, MAX_WAITING_S, MAX_WAITING_TOTAL_S
 from voice_verify.engine.model import read_model_info
 from voice_verify.engine.pipeline import EMBEDDING_BATCH, STEP_SAMPLES, Chunk, Pipeline
 from voice_verify.engine.stream import StreamState
@@ -30,11 +31,6 @@ log = logging.getLogger(__name__)
 
 OnUpdate = Callable[[UUID, Voice], None]
 
-MAX_WAITING_S = 30
-"""Audio that one stream may have waiting: 1 MB. A live stream never comes near it while the engine keeps up."""
-MAX_WAITING_TOTAL_S = 900
-"""Audio that all streams together may have waiting: 29 MB, 6 s at 150 streams."""
-_MAX_CHUNKS = 1024
 # Streams push every 20 to 100 ms; gathering for this long makes batches of them.
 _GATHER_S = 0.1
 # The quality of a stream is worked out anew after that much audio: it costs as much as all else that is kept.
@@ -126,6 +122,16 @@ class Engine:
         return bool(threads) and all(thread.is_alive() for thread in threads)
 
     @property
+    def precision(self) -> str:
+        """In which numbers the model is computed."""
+        return self._pipeline.precision
+
+    @property
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time by part: vad, features, embedding."""
+        return dict(getattr(self._pipeline, "cpu_s", {"vad": 0.0, "features": 0.0, "embedding": 0.0}))
+
+    @property
     def lag_s(self) -> float:
         """How long the oldest audio that is not in its stream's voice yet has waited; 0 when there is none."""
         with self._lock:
@@ -169,7 +175,10 @@ class Engine:
                     f"stream {stream} has more than {MAX_WAITING_S} s of audio waiting",
                     hint="send audio no faster than it is spoken, or upload the recording instead",
                 )
-            if self._waiting + len(samples) > MAX_WAITING_TOTAL_S * SAMPLE_RATE or len(self._chunks) > _MAX_CHUNKS:
+            if (
+                self._waiting + len(samples) > MAX_WAITING_TOTAL_S * SAMPLE_RATE
+                or len(self._chunks) > MAX_WAITING_CHUNKS
+            ):
                 raise Overloaded("the engine cannot keep up with all streams", hint="run fewer streams or more cores")
             if len(samples) == 0:
                 return

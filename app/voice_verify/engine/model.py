@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from voice_verify.engine.errors import ModelError
 from voice_verify.engine.features import FEATURE_RECIPE, SAMPLE_RATE
 from voice_verify.engine.voice import normalise
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,9 @@ def read_model_info(directory: Path) -> ModelInfo:
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    # The process that serves the API describes the model, too, but never computes with it.
+    import onnxruntime  # noqa: PLC0415
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -100,8 +105,14 @@ class EmbeddingNetwork:
 
     precision: Precision
 
-    def __init__(self, directory: Path, threads: int) -> None:
-        """Raises ModelError when neither can be loaded."""
+    def __init__(self, directory: Path, threads: int, *, fp32: bool = False) -> None:
+        """`fp32` leaves int8 aside, for comparison. Raises ModelError when neither can be loaded."""
+        self.precision = "int8" if not fp32 and self._load_int8(directory, threads) else "fp32"
+        if self.precision == "fp32":
+            self._session = _session(directory / EMBEDDING_FILE, threads)
+
+    def _load_int8(self, directory: Path, threads: int) -> bool:
+        """Whether int8 is loaded and computes right here."""
         try:
             self._session = _session(directory / INT8_FILE, threads)
             cosine = self._selftest(directory / SELFTEST_FILE)
@@ -109,10 +120,9 @@ class EmbeddingNetwork:
             doubt = "" if cosine >= MIN_SELFTEST_COSINE else f"cosine {cosine:.3f} to fp32 in the self-test"
         except ModelError as error:
             doubt = error.message
-        self.precision = "fp32" if doubt else "int8"
         if doubt:
             log.warning("embedding in fp32, which takes three times as long: int8 is wrong here: %s", doubt)
-            self._session = _session(directory / EMBEDDING_FILE, threads)
+        return not doubt
 
     def embed(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
         """L2-normalised embeddings, shape (n, dimensions), of mean-subtracted features of shape (n, frames, 80)."""

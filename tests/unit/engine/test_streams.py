@@ -27,7 +27,7 @@ from voice_verify.engine import (
     Voice,
     packaged_profile,
 )
-from voice_verify.engine.engine import MAX_WAITING_S
+from voice_verify.engine.limits import MAX_WAITING_S
 
 SPEAKER = "it_IT_m_Carlo"
 

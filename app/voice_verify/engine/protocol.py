@@ -1,0 +1,222 @@
+"""What crosses the socket between the API process and the engine process: messages with a fixed header, no pickle.
+
+Header, little endian: u32 bytes of content, u8 kind, u8 code, u32 number of the stream or recording. Then the content:
+
+| Kind | Code | Content |
+|---|---|---|
+| to the engine: `open`, `close`, `stop` | | |
+| `clock` | | f64: when the audio that follows arrived, on the machine's monotonic clock |
+| `audio` | encoding | samples of a stream |
+| `recording`, then `analyse` | | float32 samples, in parts; then their end |
+| from the engine: `ready` | | precision and model identity, as UTF-8 lines |
+| `voice`, `closed`, `analysed` | | f64 net speech, audio, SNR (NaN: unknown), clipped share; f32[] embedding, or none |
+| `failed` | which failure | its message and hint, as UTF-8 lines |
+| `status` | | see `Status` |
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from voice_verify.engine.errors import EngineError, ModelError, NotRunning, Overloaded, StreamFailed
+from voice_verify.engine.voice import Quality, Voice
+
+MAX_CONTENT = 1 << 20
+"""Longer content is an error of the peer; what is larger goes in parts."""
+_HEADER = struct.Struct("<IBBI")
+_CLOCK = struct.Struct("<d")
+_VOICE = struct.Struct("<4d")
+_STATUS = struct.Struct("<6dQI")
+_READ_BYTES = 1 << 18
+_FAILURES: tuple[type[EngineError], ...] = (StreamFailed, Overloaded, ModelError, NotRunning)
+
+
+class Kind(IntEnum):
+    open = 1
+    close = 2
+    stop = 3
+    clock = 4
+    audio = 5
+    recording = 6
+    analyse = 7
+    ready = 32
+    voice = 33
+    closed = 34
+    analysed = 35
+    failed = 36
+    status = 37
+
+
+class ProtocolError(Exception):
+    """The peer sent what this protocol does not know; the connection is of no more use."""
+
+
+class Message(NamedTuple):
+    kind: Kind
+    code: int
+    number: int
+    content: bytes
+
+
+class Ready(NamedTuple):
+    """The engine has loaded its model."""
+
+    precision: str
+    model_identity: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """`cpu_*_s`: processor time since the start, by part; `lag_s`: age of the oldest audio not in its voice yet."""
+
+    cpu_vad_s: float = 0.0
+    cpu_features_s: float = 0.0
+    cpu_embedding_s: float = 0.0
+    cpu_other_s: float = 0.0
+    lag_s: float = 0.0
+    # Of the machine's monotonic clock.
+    at: float = 0.0
+    memory_bytes: int = 0
+    streams: int = 0
+
+
+def pack(kind: Kind, number: int = 0, content: bytes | memoryview = b"", *, code: int = 0) -> bytes:
+    """One message; raises ValueError when its content is too long."""
+    if len(content) > MAX_CONTENT:
+        raise ValueError(f"a message holds at most {MAX_CONTENT} bytes, not {len(content)}")
+    return _HEADER.pack(len(content), kind, code, number) + content
+
+
+class Parser:
+    """Cuts a stream of bytes into messages, however it comes in pieces."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    @property
+    def is_between_messages(self) -> bool:
+        return not self._rest
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that are whole now; raises ProtocolError."""
+        self._rest += data
+        start = 0
+        while len(self._rest) - start >= _HEADER.size:
+            length, kind, code, number = _HEADER.unpack_from(self._rest, start)
+            if length > MAX_CONTENT or kind not in _KINDS:
+                raise ProtocolError(f"message of kind {kind} with {length} bytes")
+            end = start + _HEADER.size + length
+            if end > len(self._rest):
+                break
+            yield Message(_KINDS[kind], code, number, bytes(memoryview(self._rest)[start + _HEADER.size : end]))
+            start = end
+        del self._rest[:start]
+
+
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+def receive(connection: socket.socket) -> Iterator[Message]:
+    """Messages until the peer closes its end; raises ProtocolError, also when that is in the middle of one."""
+    parser = Parser()
+    while data := connection.recv(_READ_BYTES):
+        yield from parser.feed(data)
+    if not parser.is_between_messages:
+        raise ProtocolError("the connection ended in the middle of a message")
+
+
+def pack_clock(at: float) -> bytes:
+    return pack(Kind.clock, content=_CLOCK.pack(at))
+
+
+def unpack_clock(content: bytes) -> float:
+    """Raises ProtocolError."""
+    return float(_unpack(_CLOCK, content)[0])
+
+
+def pack_ready(ready: Ready) -> bytes:
+    return pack(Kind.ready, content="\n".join(ready).encode())
+
+
+def unpack_ready(content: bytes) -> Ready:
+    """Raises ProtocolError."""
+    precision, separator, identity = _text(content).partition("\n")
+    if not separator:
+        raise ProtocolError("a ready message of one line")
+    return Ready(precision, identity)
+
+
+def pack_voice(kind: Kind, number: int, voice: Voice, *, with_embedding: bool = True) -> bytes:
+    """A voice; without its embedding where the peer has it already."""
+    ratio = voice.quality.snr_db
+    snr_db = float("nan") if ratio is None else ratio
+    numbers = _VOICE.pack(voice.net_speech_s, voice.audio_s, snr_db, voice.quality.clipped_share)
+    has_one = with_embedding and voice.embedding is not None
+    embedding = np.asarray(voice.embedding, "<f4").tobytes() if has_one else b""
+    return pack(kind, number, numbers + embedding)
+
+
+def has_embedding(content: bytes) -> bool:
+    return len(content) > _VOICE.size
+
+
+def unpack_voice(content: bytes) -> Voice:
+    """Without an embedding when none was sent; raises ProtocolError."""
+    net_speech_s, audio_s, snr_db, clipped_share = _unpack(_VOICE, content[: _VOICE.size])
+    rest = content[_VOICE.size :]
+    if len(rest) % 4:
+        raise ProtocolError(f"an embedding of {len(rest)} bytes")
+    return Voice(
+        embedding=np.frombuffer(rest, "<f4").astype(np.float32) if rest else None,
+        net_speech_s=net_speech_s,
+        audio_s=audio_s,
+        quality=Quality(None if np.isnan(snr_db) else snr_db, clipped_share),
+    )
+
+
+def pack_failure(number: int, error: EngineError) -> bytes:
+    """An error of this package; one that the protocol does not know arrives as StreamFailed."""
+    code = _FAILURES.index(type(error)) if type(error) in _FAILURES else 0
+    message = error.message.replace("\n", " ")
+    return pack(Kind.failed, number, f"{message}\n{error.hint}".encode(), code=code)
+
+
+def unpack_failure(message: Message) -> EngineError:
+    """Raises ProtocolError."""
+    if message.code >= len(_FAILURES):
+        raise ProtocolError(f"a failure of kind {message.code}")
+    text, _, hint = _text(message.content).partition("\n")
+    return _FAILURES[message.code](text, hint=hint)
+
+
+def pack_status(status: Status) -> bytes:
+    parts = (status.cpu_vad_s, status.cpu_features_s, status.cpu_embedding_s, status.cpu_other_s)
+    return pack(
+        Kind.status,
+        content=_STATUS.pack(*parts, status.lag_s, status.at, status.memory_bytes, status.streams),
+    )
+
+
+def unpack_status(content: bytes) -> Status:
+    """Raises ProtocolError."""
+    return Status(*_unpack(_STATUS, content))
+
+
+def _unpack(layout: struct.Struct, content: bytes) -> tuple[Any, ...]:
+    if len(content) != layout.size:
+        raise ProtocolError(f"{len(content)} bytes where {layout.size} belong")
+    return layout.unpack(content)
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError("a text that is not UTF-8") from error
