@@ -31,8 +31,9 @@ class Chunk(NamedTuple):
 class Pipeline:
     """The networks and the steps; it holds no streams, so several threads may use one."""
 
-    def __init__(self, model_dir: Path, info: ModelInfo, threads: int) -> None:
-        self._embedding = EmbeddingNetwork(model_dir, threads)
+    def __init__(self, model_dir: Path, info: ModelInfo, threads: int, *, fp32: bool = False) -> None:
+        """`fp32` leaves int8 aside, for comparison. Raises ModelError."""
+        self._embedding = EmbeddingNetwork(model_dir, threads, fp32=fp32)
         self._vad = VadNetwork(model_dir)
         self._dimensions = info.dimensions
 
