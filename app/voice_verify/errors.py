@@ -97,6 +97,18 @@ class KeyNotFound(NotFound):
     code = "key_not_found"
 
 
+class ProfileNotFound(NotFound):
+    code = "profile_not_found"
+
+
+class PbxNotFound(NotFound):
+    code = "pbx_not_found"
+
+
+class ReportNotFound(NotFound):
+    code = "report_not_found"
+
+
 class MethodNotAllowed(VoiceVerifyError):
     code = "method_not_allowed"
     status = 405
@@ -147,6 +159,41 @@ class LastOperatorKey(VoiceVerifyError):
     status = 409
 
 
+class ProfileExists(VoiceVerifyError):
+    """There is a profile of this uuid, or of this name and version."""
+
+    code = "profile_exists"
+    status = 409
+
+
+class ProfileActive(VoiceVerifyError):
+    """The active profile cannot be removed."""
+
+    code = "profile_active"
+    status = 409
+
+
+class ProfilePackaged(VoiceVerifyError):
+    """A packaged profile cannot be removed."""
+
+    code = "profile_packaged"
+    status = 409
+
+
+class ProfileModelMismatch(VoiceVerifyError):
+    """The profile was made for another model and cannot decide here."""
+
+    code = "profile_model_mismatch"
+    status = 409
+
+
+class PbxExists(VoiceVerifyError):
+    """There is a PBX instance of this name."""
+
+    code = "pbx_exists"
+    status = 409
+
+
 class UploadTooLarge(VoiceVerifyError):
     code = "upload_too_large"
     status = 413
@@ -163,6 +210,10 @@ class UnsupportedCodec(InvalidRequest):
 
 class UnsupportedRate(InvalidRequest):
     code = "unsupported_rate"
+
+
+class UnsupportedChannel(InvalidRequest):
+    code = "unsupported_channel"
 
 
 class TooManyRecordings(InvalidRequest):
@@ -258,6 +309,18 @@ class MaintenanceMode(Unavailable):
 
 class Overloaded(Unavailable):
     code = "overloaded"
+
+
+class EngineUnavailable(Unavailable):
+    """The engine is not running; it is being started again."""
+
+    code = "engine_unavailable"
+
+
+class EngineRestarted(Unavailable):
+    """The engine died and was started again: a stream goes on without some audio, a request can be sent again."""
+
+    code = "engine_restarted"
 
 
 class DatabaseUnavailable(Unavailable):

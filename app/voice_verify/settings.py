@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     recording_minutes: PositiveInt = _generated.RECORDING_MINUTES
     websocket_frame_kb: PositiveInt = _generated.WEBSOCKET_FRAME_KB
     stream_idle_s: PositiveInt = _generated.STREAM_IDLE_S
+    # How long reports are kept.
+    report_days: PositiveInt = _generated.REPORT_DAYS
+    stream_silence_s: PositiveInt = _generated.STREAM_SILENCE_S
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
 

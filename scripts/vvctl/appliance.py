@@ -83,6 +83,8 @@ class Tier(Part):
     calls: PositiveInt
     cores: PositiveInt
     memory_gb: PositiveInt
+    # Threads that embed speech; one more hears.
+    engine_threads: PositiveInt
 
 
 class Port(Part):
@@ -128,6 +130,7 @@ class Limits(Part):
     recording_minutes: PositiveInt
     websocket_frame_kb: PositiveInt
     stream_idle_s: PositiveInt
+    stream_silence_s: PositiveInt
 
 
 class OvfProperty(Part):

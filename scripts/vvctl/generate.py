@@ -43,8 +43,8 @@ def ports(appliance: Appliance) -> str:
 
 def tiers(appliance: Appliance) -> str:
     return table(
-        ["Tier", "Calls at once", "Cores", "RAM (GB)"],
-        [[f"{t.id} ({t.label})", t.calls, t.cores, t.memory_gb] for t in appliance.tiers],
+        ["Tier", "Calls at once", "Cores", "RAM (GB)", "Threads that embed"],
+        [[f"{t.id} ({t.label})", t.calls, t.cores, t.memory_gb, t.engine_threads] for t in appliance.tiers],
     )
 
 
@@ -104,6 +104,8 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
         "RECORDING_MINUTES": limits.recording_minutes,
         "WEBSOCKET_FRAME_KB": limits.websocket_frame_kb,
         "STREAM_IDLE_S": limits.stream_idle_s,
+        "REPORT_DAYS": appliance.retention.logs_days,
+        "STREAM_SILENCE_S": limits.stream_silence_s,
     }
     tooling = {"__version__": appliance.product.version, "API_PORT": appliance.port("api").first}
     return [service, tooling]

@@ -9,16 +9,18 @@ from fastapi import APIRouter, Request
 from voice_verify.api.dependencies import Integrators, Readers, ServicesDep
 from voice_verify.api.documented import problems
 from voice_verify.api.documents.speakers import SpeakerRequest
-from voice_verify.api.documents.streams import Enrolment, Stream, StreamCreated, Streams
+from voice_verify.api.documents.streams import Enrolment, EnrolmentRequest, Stream, StreamCreated, Streams
 from voice_verify.api.documents.verification import VerificationResult
 from voice_verify.errors import (
+    EngineUnavailable,
     EnrolmentNotFound,
     EnrolmentRefused,
     EnrolmentRunning,
     InvalidRequest,
     MaintenanceMode,
     MalformedBody,
-    SpeakerNotEnrolled,
+    Overloaded,
+    SpeakerOptedOut,
     StreamFailed,
     StreamNotFound,
     TooManyStreams,
@@ -33,13 +35,16 @@ router = APIRouter(prefix="/streams", tags=["streams"])
     summary="Open a stream",
     status_code=201,
     dependencies=[Integrators],
-    responses=problems(TooManyStreams, MaintenanceMode),
+    responses=problems(TooManyStreams, Overloaded, EngineUnavailable, MaintenanceMode),
 )
 def create_stream(request: Request, services: ServicesDep) -> StreamCreated:
     """Opens a stream and returns where to send its audio.
 
     Connect a WebSocket to `url`, adding `&codec=pcm_s16le|alaw|mulaw` (default `pcm_s16le`) and
     `&rate=8000|16000` (default `8000`), and send the audio as binary frames of any length, at the pace of speech.
+    Frames hold one channel, unless `&channel=0|1|mix` says that two are interleaved and which one is heard. A stream
+    without a frame, or with silence only, is ended after the configured time.
+
     The service sends events as JSON text frames: `speech`, `enrolled`, `decision`, `error`, `end`; a `decision` has
     the members of the answer to a verification, `enrolled` those of a speaker.
 
@@ -90,14 +95,16 @@ def delete_stream(services: ServicesDep, uuid: UUID) -> None:
     summary="Enrol from a stream",
     status_code=202,
     dependencies=[Integrators],
-    responses=problems(MalformedBody, StreamNotFound, EnrolmentRunning, InvalidRequest, EnrolmentRefused, StreamFailed),
+    responses=problems(
+        MalformedBody, StreamNotFound, EnrolmentRunning, SpeakerOptedOut, InvalidRequest, EnrolmentRefused, StreamFailed
+    ),
 )
-def enroll_from_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> Enrolment:
+def enroll_from_stream(services: ServicesDep, uuid: UUID, request: EnrolmentRequest) -> Enrolment:
     """Collects speech until there is enough, checks its quality, then stores the voiceprint.
 
     What the stream sent before counts. Asking again tells how far it is; the event `enrolled` tells when it is done.
     """
-    return Enrolment.of(services.streams.get(uuid).enrol(request.speaker))
+    return Enrolment.of(services.streams.get(uuid).enrol(request.speaker, request.mode))
 
 
 @router.get(
@@ -114,11 +121,12 @@ def get_enrolment(services: ServicesDep, uuid: UUID) -> Enrolment:
     "/{uuid}/verify",
     summary="Verify on a stream",
     dependencies=[Integrators],
-    responses=problems(MalformedBody, StreamNotFound, SpeakerNotEnrolled, InvalidRequest, StreamFailed),
+    responses=problems(MalformedBody, StreamNotFound, InvalidRequest, StreamFailed),
 )
 def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> VerificationResult:
     """The decision now, on all that was heard so far; may be asked several times a second.
 
-    It is also sent as the event `decision`, and sent again whenever more speech moves it.
+    It is also sent as the event `decision`, and sent again whenever more speech moves it. What cannot be judged is
+    `not_sure`, with the reason; a stream that has ended and is in the reports says `stream_closed`.
     """
-    return VerificationResult.of(services.streams.get(uuid).verify(request.speaker))
+    return VerificationResult.of(services.streams.verify(uuid, request.speaker))

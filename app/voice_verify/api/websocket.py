@@ -39,6 +39,7 @@ CLOSE_CODES: dict[type[VoiceVerifyError], int] = {
     errors.BadFrame: INVALID_DATA,
     errors.FrameTooLarge: TOO_BIG,
     errors.Overloaded: TRY_LATER,
+    errors.EngineUnavailable: TRY_LATER,
 }
 
 
@@ -98,10 +99,11 @@ async def stream_audio(websocket: WebSocket, uuid: str) -> None:
 
 
 def _decoder(websocket: WebSocket) -> FrameDecoder:
-    """Raises UnsupportedCodec and UnsupportedRate."""
+    """Raises UnsupportedCodec, UnsupportedRate and UnsupportedChannel."""
     codec = websocket.query_params.get("codec", Codec.pcm_s16le.value)
     rate = websocket.query_params.get("rate", str(SAMPLE_RATE))
-    return FrameDecoder(codec, int(rate) if rate.isascii() and rate.isdigit() else 0)
+    channel = websocket.query_params.get("channel")
+    return FrameDecoder(codec, int(rate) if rate.isascii() and rate.isdigit() else 0, channel)
 
 
 def _peer(websocket: WebSocket) -> str:

@@ -87,6 +87,7 @@ class EngineClient:
         self._reported = time.monotonic()
         self._ended = Status()
         self._behind_since: float | None = None
+        self._samples_received = 0
 
     def start(self) -> None:
         """Start the process and wait until it is ready, or has died so often that `problem` says so."""
@@ -139,6 +140,11 @@ class EngineClient:
         )
 
     @property
+    def received_s(self) -> float:
+        """Seconds of audio taken from all streams since the start."""
+        return self._samples_received / SAMPLE_RATE
+
+    @property
     def lag_s(self) -> float:
         """Age of the oldest audio that is not in its stream's voice yet, wherever it waits; 0 without an engine."""
         child = self._child
@@ -182,6 +188,7 @@ class EngineClient:
             entry = self._entry(stream)
             if entry.failure is not None:
                 raise entry.failure
+            self._samples_received += count
             child = self._child
             if child is None:
                 entry.samples_lost += count

@@ -86,6 +86,16 @@ class Status:
     memory_bytes: int = 0
     streams: int = 0
 
+    @property
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time by the names that the metrics have."""
+        return {
+            "vad": self.cpu_vad_s,
+            "features": self.cpu_features_s,
+            "embedding": self.cpu_embedding_s,
+            "engine_other": self.cpu_other_s,
+        }
+
 
 def pack(kind: Kind, number: int = 0, content: bytes | memoryview = b"", *, code: int = 0) -> bytes:
     """One message; raises ValueError when its content is too long."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voice_verify.engine import AudioSourceProfile, Engine, EngineError, packaged_profile
+from voice_verify.engine import EngineClient, EngineError
 from voice_verify.errors import StartError
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.health import HealthService
 from voice_verify.services.keys import KeyService
 from voice_verify.services.maintenance import MaintenanceService
 from voice_verify.services.metrics import Metrics
+from voice_verify.services.profiles import ProfileService
 from voice_verify.services.recordings import RecordingService
 from voice_verify.services.register import StreamRegister
+from voice_verify.services.reports import ReportService
 from voice_verify.services.speakers import SpeakerService
 from voice_verify.services.streams import StreamService
+from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import VerificationService
+from voice_verify.services.voiceprints import VoiceprintCache
 from voice_verify.settings import Settings
 from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
 
@@ -24,14 +28,18 @@ from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
 class Services:
     settings: Settings
     database: Database
-    engine: Engine
+    engine: EngineClient
     metrics: Metrics
     keys: KeyService
     speakers: SpeakerService
     recordings: RecordingService
     streams: StreamService
     maintenance: MaintenanceService
+    profiles: ProfileService
+    voiceprints: VoiceprintCache
+    usage: UsageService
     register: StreamRegister
+    reports: ReportService
     health: HealthService
 
     def start(self) -> None:
@@ -46,21 +54,26 @@ class Services:
 
 def build(settings: Settings) -> Services:
     """Load the model and the profile and connect everything; raises StartError."""
-    engine, profile = _load(settings)
     database = Database(settings.database_url.get_secret_value())
+    engine, profiles = _load(settings, database)
     metrics = Metrics()
     store = SpeakerStore(database, open_vault(database, settings.data_key_file))
-    enrolment = EnrolmentService(store, lambda: profile, metrics, model=engine.model.identity)
-    verification = VerificationService(store, profile, metrics, model=engine.model.identity)
+    voiceprints = VoiceprintCache(store)
+    model = engine.model.identity
+    enrolment = EnrolmentService(store, lambda: profiles.active, metrics, model=model)
+    verification = VerificationService(voiceprints, lambda: profiles.active, metrics, model=model)
     register = StreamRegister(database)
+    usage = UsageService(database)
     streams = StreamService(
         engine,
         enrolment,
         verification,
-        register,
-        metrics,
+        register=register,
+        usage=usage,
+        metrics=metrics,
         max_streams=settings.max_streams,
         idle_s=settings.stream_idle_s,
+        silence_s=settings.stream_silence_s,
     )
     return Services(
         settings=settings,
@@ -74,26 +87,31 @@ def build(settings: Settings) -> Services:
             enrolment,
             verification,
             register,
+            usage,
             max_recordings=settings.recordings_per_request,
             max_minutes=settings.recording_minutes,
             at_once=settings.engine_threads + 1,
         ),
         streams=streams,
         maintenance=MaintenanceService(database, streams),
+        profiles=profiles,
+        voiceprints=voiceprints,
+        usage=usage,
         register=register,
+        reports=ReportService(database, days=settings.report_days),
         health=HealthService(database, engine),
     )
 
 
-def _load(settings: Settings) -> tuple[Engine, AudioSourceProfile]:
+def _load(settings: Settings, database: Database) -> tuple[EngineClient, ProfileService]:
     try:
-        engine = Engine(settings.model_dir, threads=settings.engine_threads)
-        profile = packaged_profile(settings.profile)
+        engine = EngineClient(settings.model_dir, threads=settings.engine_threads)
+        profiles = ProfileService(database, engine.model, default=settings.profile)
     except EngineError as error:
         raise StartError(error.message, hint=error.hint) from error
-    if profile.model_identity != engine.model.identity:
+    if profiles.active.model_identity != engine.model.identity:
         raise StartError(
-            f"profile {profile.name} was made for another model than the one in {settings.model_dir}",
+            f"profile {settings.profile} was made for another model than the one in {settings.model_dir}",
             hint="build the model anew (vvctl model build) or name another profile in VV_PROFILE",
         )
-    return engine, profile
+    return engine, profiles

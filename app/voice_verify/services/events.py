@@ -17,6 +17,7 @@ class EndReason(StrEnum):
     client_closed = "client_closed"
     deleted = "deleted"
     idle_timeout = "idle_timeout"
+    silence_timeout = "silence_timeout"
     error = "error"
     shutdown = "shutdown"
     maintenance = "maintenance"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voice_verify.engine import Engine
+from voice_verify.engine import EngineClient
 from voice_verify.errors import DatabaseUnavailable
 from voice_verify.store import Database
 
@@ -18,12 +18,12 @@ class Check:
 
 
 class HealthService:
-    def __init__(self, database: Database, engine: Engine) -> None:
+    def __init__(self, database: Database, engine: EngineClient) -> None:
         self._database = database
         self._engine = engine
 
     def checks(self) -> list[Check]:
-        return [Check("database", self._database_problem()), Check("engine", self._engine_problem())]
+        return [Check("database", self._database_problem()), Check("engine", self._engine.problem)]
 
     def _database_problem(self) -> str | None:
         try:
@@ -33,6 +33,3 @@ class HealthService:
         if not state.is_current:
             return f"has schema {state.current or 'none'} and needs {state.needed}: run voice-verify migrate"
         return None
-
-    def _engine_problem(self) -> str | None:
-        return None if self._engine.alive else "not running: restart the service"

@@ -8,19 +8,23 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from voice_verify.audio import AudioError, decode
-from voice_verify.engine import Engine, Voice, pool
+from voice_verify.engine import EngineClient, EngineError, Voice, pool
 from voice_verify.errors import (
     AudioEmpty,
     AudioTooLong,
     AudioUnreadable,
+    EnrolmentRefused,
     FieldProblem,
     InvalidRequest,
     Overloaded,
     TooManyRecordings,
 )
 from voice_verify.services.enrolment import EnrolmentService, Mode
+from voice_verify.services.faults import translated
 from voice_verify.services.register import StreamRegister
+from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import Verification, VerificationService
+from voice_verify.services.voiceprints import Projection
 from voice_verify.store import EnrolledSpeaker
 
 # A caller rather waits a little than tries again; a queue longer than this is overload.
@@ -33,10 +37,11 @@ class RecordingService:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineClient,
         enrolment: EnrolmentService,
         verification: VerificationService,
         register: StreamRegister,
+        usage: UsageService,
         *,
         max_recordings: int,
         max_minutes: int,
@@ -46,6 +51,7 @@ class RecordingService:
         self._enrolment = enrolment
         self._verification = verification
         self._register = register
+        self._usage = usage
         self._max_recordings = max_recordings
         self._max_minutes = max_minutes
         self._turn = threading.BoundedSemaphore(at_once)
@@ -59,20 +65,30 @@ class RecordingService:
         with self._register.upload() as upload:
             voices = self._hear(recordings)
             upload.hear(pool(voices))
-            return self._enrolment.enrol(speaker, voices, mode)
+            try:
+                enrolled = self._enrolment.enrol(speaker, voices, mode)
+            except EnrolmentRefused as error:
+                upload.refused(self._verification.pseudonym(speaker), error.reasons[0])
+                raise
+            upload.enrolled(enrolled.pseudonym)
+            return enrolled
 
     def verify(self, speaker: str, recording: BinaryIO) -> Verification:
         """Compare the voice in a recording with the voiceprint of `speaker`.
 
-        Raises SpeakerNotEnrolled, AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded, MaintenanceMode and
-        DatabaseUnavailable.
+        Raises AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded, MaintenanceMode and DatabaseUnavailable.
         """
-        # Asked first, so that an unknown speaker costs no analysis.
-        self._verification.voiceprint(speaker)
         with self._register.upload() as upload:
-            (voice,) = self._hear([recording])
-            upload.hear(voice)
-            return self._verification.verify(speaker, voice)
+            # Asked first, so that an unknown speaker costs no analysis.
+            verification = self._verification.refusal(speaker)
+            if verification is None:
+                (voice,) = self._hear([recording])
+                upload.hear(voice)
+                verification = self._verification.verify(speaker, voice, Projection())
+            if verification.judged:
+                self._usage.verified()
+            upload.journal.verified(verification)
+            return verification
 
     def _hear(self, recordings: Sequence[BinaryIO]) -> list[Voice]:
         if len(recordings) > self._max_recordings:
@@ -89,7 +105,10 @@ class RecordingService:
         except AudioError as error:
             where = FieldProblem(f"body.recording.{number}", error.message)
             raise REFUSALS[error.code](error.message, hint=error.hint, errors=[where]) from error
-        return self._engine.analyse(samples)
+        try:
+            return self._engine.analyse(samples)
+        except EngineError as error:
+            raise translated(error) from error
 
     @contextmanager
     def _one_turn(self) -> Iterator[None]:

@@ -10,44 +10,50 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
-from voice_verify import engine as engines
-from voice_verify.engine import Engine, Voice
-from voice_verify.errors import Overloaded, StreamFailed, StreamNotFound, TooManyStreams
+from voice_verify.engine import EngineClient, EngineError, Voice
+from voice_verify.errors import EngineRestarted, StreamNotFound, TooManyStreams, VoiceVerifyError
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.events import EndReason
+from voice_verify.services.faults import translated
 from voice_verify.services.frames import FrameDecoder
 from voice_verify.services.keys import digest
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.register import StreamRegister
-from voice_verify.services.stream import Stream
-from voice_verify.services.verification import VerificationService
+from voice_verify.services.stream import Source, Stream
+from voice_verify.services.usage import UsageService
+from voice_verify.services.verification import Verification, VerificationService
 
-SOURCE = "websocket"
+SOURCE: Source = "websocket"
 
 log = logging.getLogger(__name__)
 
 
 class StreamService:
-    """Owns the streams; `idle_s` is how long one may stay without a frame."""
+    """Owns the streams; `idle_s` is how long one may stay without a frame, `silence_s` without speech."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineClient,
         enrolment: EnrolmentService,
         verification: VerificationService,
-        register: StreamRegister,
-        metrics: Metrics,
         *,
+        register: StreamRegister,
+        usage: UsageService,
+        metrics: Metrics,
         max_streams: int,
         idle_s: float,
+        silence_s: float,
     ) -> None:
         self._engine = engine
         self._enrolment = enrolment
         self._verification = verification
         self._register = register
+        self._usage = usage
         self._max_streams = max_streams
         self._idle_s = idle_s
-        self._metrics = metrics
+        self._silence_s = silence_s
+        # The speech of each stream, and the audio when it grew last; only `tick` looks at it.
+        self._spoken: dict[UUID, tuple[float, float]] = {}
         self._lock = threading.Lock()
         self._streams: dict[UUID, Stream] = {}
         self._tickets: dict[UUID, str] = {}
@@ -55,13 +61,21 @@ class StreamService:
         self._evaluators = ThreadPoolExecutor(max_workers=2, thread_name_prefix="streams")
         self._due: set[UUID] = set()
         metrics.watch_streams(lambda: len(self._streams))
+        metrics.watch_engine(engine)
 
     def create(self) -> tuple[Stream, str]:
         """Open a stream; the second of the pair is a ticket that lets one client connect, once.
 
-        Raises TooManyStreams, MaintenanceMode and DatabaseUnavailable.
+        Raises TooManyStreams, Overloaded, EngineUnavailable, MaintenanceMode and DatabaseUnavailable.
         """
-        stream = Stream(uuid4(), SOURCE, self._enrolment, self._verification, self._register)
+        stream = Stream(
+            uuid4(),
+            SOURCE,
+            enrolment=self._enrolment,
+            verification=self._verification,
+            register=self._register,
+            usage=self._usage,
+        )
         ticket = secrets.token_urlsafe(24)
         self._register.open(str(stream.uuid), SOURCE)
         try:
@@ -81,6 +95,19 @@ class StreamService:
         self._refresh(stream)
         return stream
 
+    def verify(self, uuid: UUID, speaker: str) -> Verification:
+        """The decision on all that was heard on a stream; one that has ended says so.
+
+        Raises StreamNotFound when there never was one, StreamFailed, DatabaseUnavailable and Undecipherable.
+        """
+        try:
+            return self.get(uuid).verify(speaker)
+        except StreamNotFound:
+            ended = self._register.ended(str(uuid))
+            if ended is None:
+                raise
+            return self._verification.closed(speaker, net_speech_s=ended.net_speech_s, audio_s=ended.audio_s)
+
     def all(self) -> Sequence[Stream]:
         """The running streams, oldest first."""
         with self._lock:
@@ -98,19 +125,13 @@ class StreamService:
     def push(self, stream: Stream, decoder: FrameDecoder, frame: bytes) -> None:
         """Hand a frame to the engine; never waits.
 
-        Raises BadFrame, Overloaded, and StreamNotFound when the stream has ended.
+        Raises BadFrame, Overloaded, EngineUnavailable, StreamFailed, and StreamNotFound when the stream has ended.
         """
         stream.touch()
-        samples = decoder.decode(frame)
         try:
-            self._engine.push(stream.uuid, samples)
-        except engines.Overloaded as error:
-            raise Overloaded(error.message, hint=error.hint or "send no faster than real time") from error
-        except engines.UnknownStream as error:
-            raise StreamNotFound("The stream has ended") from error
-        except engines.EngineError as error:
-            raise StreamFailed("The audio of this stream could not be processed", hint=error.hint) from error
-        self._metrics.audio.inc(len(samples) / engines.SAMPLE_RATE)
+            self._engine.push(stream.uuid, decoder.encoding, decoder.decode(frame))
+        except EngineError as error:
+            raise translated(error) from error
 
     def end(self, uuid: UUID, reason: EndReason) -> None:
         """End a stream after what it has sent was heard; does nothing when it has ended already."""
@@ -121,16 +142,19 @@ class StreamService:
             return
         try:
             stream.hear(self._engine.close_stream(uuid))
-        except engines.EngineError:
+        except EngineError:
             log.exception("stream closed without its last audio", extra={"fields": {"stream": str(uuid)}})
         voice = stream.voice
+        self._usage.heard(stream.meter())
         stream.end(reason)
         fields = {"stream": str(uuid), "reason": reason, "net_speech_s": voice.net_speech_s, "audio_s": voice.audio_s}
         log.info("stream ended", extra={"fields": fields})
 
     def tick(self) -> None:
-        """Once a second: tell every client how much was heard, and end the streams that got no frame for too long."""
-        for stream in self.all():
+        """Once a second: tell every client how much was heard, and end the streams that are idle or silent."""
+        streams = self.all()
+        self._spoken = {stream.uuid: self._spoken[stream.uuid] for stream in streams if stream.uuid in self._spoken}
+        for stream in streams:
             if stream.idle_s > self._idle_s:
                 self.end(stream.uuid, EndReason.idle_timeout)
                 continue
@@ -138,10 +162,14 @@ class StreamService:
                 self._refresh(stream)
             except StreamNotFound:
                 continue
-            except StreamFailed as error:
+            except VoiceVerifyError as error:
                 stream.fail(error)
                 self.end(stream.uuid, EndReason.error)
                 continue
+            if self._is_silent(stream):
+                self.end(stream.uuid, EndReason.silence_timeout)
+                continue
+            self._usage.heard(stream.meter())
             self._evaluate(stream)
 
     def close(self) -> None:
@@ -156,17 +184,36 @@ class StreamService:
                 raise TooManyStreams(
                     f"All {self._max_streams} streams are in use", hint="end one, or try again when a call has ended"
                 )
-            self._engine.open_stream(stream.uuid, self._heard)
+            try:
+                self._engine.open_stream(stream.uuid, self._heard, self._restarted)
+            except EngineError as error:
+                raise translated(error) from error
             self._streams[stream.uuid] = stream
             self._tickets[stream.uuid] = digest(ticket)
 
     def _refresh(self, stream: Stream) -> None:
         try:
             stream.hear(self._engine.voice(stream.uuid))
-        except engines.UnknownStream as error:
-            raise StreamNotFound("The stream has ended") from error
-        except engines.StreamFailed as error:
-            raise StreamFailed("The audio of this stream could not be processed", hint=error.hint) from error
+        except EngineError as error:
+            raise translated(error) from error
+
+    def _is_silent(self, stream: Stream) -> bool:
+        voice = stream.voice
+        speech_s, then_s = self._spoken.get(stream.uuid, (0.0, 0.0))
+        if voice.net_speech_s > speech_s:
+            self._spoken[stream.uuid] = (voice.net_speech_s, voice.audio_s)
+            return False
+        return voice.audio_s - then_s > self._silence_s
+
+    def _restarted(self, uuid: UUID, lost_s: float) -> None:
+        error = EngineRestarted(
+            f"The engine was restarted and did not hear {lost_s:.1f} s of audio",
+            hint="the stream goes on with what was heard before",
+        )
+        with self._lock:
+            stream = self._streams.get(uuid)
+        if stream is not None:
+            self._evaluators.submit(stream.fail, error)
 
     def _heard(self, uuid: UUID, voice: Voice) -> None:
         with self._lock:
