@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from voice_verify import __version__
-from voice_verify.api import docs, keys, maintenance, probes, problems, recordings, speakers, streams, websocket
+from voice_verify.api import (
+    docs,
+    keys,
+    maintenance,
+    probes,
+    problems,
+    profiles,
+    recordings,
+    speakers,
+    streams,
+    websocket,
+)
 from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
+from voice_verify.errors import DatabaseUnavailable
 from voice_verify.services.container import Services
 
 log = logging.getLogger(__name__)
 
+# What other processes on the database changed is seen within a second.
+REFRESH_S = 0.5
 TICK_S = 1.0
 
 
@@ -26,12 +40,15 @@ def create(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
-        ticking = asyncio.create_task(_tick(services))
+        ticking = [
+            asyncio.create_task(_every(REFRESH_S, services.voiceprints.refresh, services.profiles.refresh)),
+            asyncio.create_task(_every(TICK_S, *_parts(services))),
+        ]
         log.info("started", extra={"fields": {"version": __version__, "port": services.settings.port}})
         yield
-        ticking.cancel()
-        with suppress(asyncio.CancelledError):
-            await ticking
+        for task in ticking:
+            task.cancel()
+        await asyncio.gather(*ticking, return_exceptions=True)
         await run_in_threadpool(services.stop)
         log.info("stopped")
 
@@ -46,7 +63,7 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     api = APIRouter(prefix="/api/v2")
-    for module in (recordings, streams, speakers, keys, maintenance):
+    for module in (recordings, streams, speakers, keys, maintenance, profiles):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(probes.router)
@@ -60,11 +77,26 @@ def create(services: Services) -> FastAPI:
     return app
 
 
-async def _tick(services: Services) -> None:
+def _parts(services: Services) -> Sequence[Callable[[], None]]:
+    """What happens once a second."""
+    return (
+        services.streams.tick,
+        services.usage.flush,
+        services.register.tick,
+        services.maintenance.tick,
+        services.reports.tick,
+    )
+
+
+async def _every(interval_s: float, *parts: Callable[[], None]) -> None:
+    """Call all `parts` again and again, each whether or not the others succeed."""
     while True:
-        await asyncio.sleep(TICK_S)
-        for part in (services.streams.tick, services.register.tick, services.maintenance.tick):
+        await asyncio.sleep(interval_s)
+        for part in parts:
             try:
                 await run_in_threadpool(part)
+            except DatabaseUnavailable:
+                # Said by the database itself; what was to be done is done next time.
+                continue
             except Exception:
                 log.exception("tick failed", extra={"fields": {"part": part.__qualname__}})

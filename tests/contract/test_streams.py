@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 from .running import Service, Stream, problem, until
 from .speech import ANNA, BRUNO, ENROLMENT, TEST, samples
@@ -65,8 +66,22 @@ def test_a_speaker_deleted_during_the_call_is_no_longer_decided_about(service: S
         stream.post("verify", "leaving")
         stream.client.delete("/api/v2/speakers/leaving").raise_for_status()
         stream.send(samples(ANNA, TEST, 3))
-        assert stream.wait("error")["code"] == "speaker_not_enrolled"
-        problem(stream.post("verify", "leaving"), 404, "speaker_not_enrolled")
+        until(lambda: stream.of("decision")[-1]["reason"] == "speaker_not_enrolled")
+        answer = stream.post("verify", "leaving").json()
+        assert (answer["decision"], answer["score"], answer["reason"]) == ("not_sure", None, "speaker_not_enrolled")
+
+
+def test_a_verification_on_an_ended_stream_says_that_it_is_closed(service: Service) -> None:
+    with service.stream() as stream:
+        stream.send(samples(ANNA, TEST, 4))
+        ended = stream.end()
+        answer = stream.post("verify", ANNA)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["decision"], answer.json()["reason"]) == ("not_sure", "stream_closed")
+        assert answer.json()["net_speech_s"] == ended["net_speech_s"] > 0
+        problem(
+            stream.client.post(f"/api/v2/streams/{uuid4()}/verify", json={"speaker": ANNA}), 404, "stream_not_found"
+        )
 
 
 def _until_heard(stream: Stream, seconds: float) -> None:

@@ -20,6 +20,8 @@ from voice_verify.services.keys import Caller, KeyService
 log = logging.getLogger(__name__)
 
 DOCUMENT_BYTES = 64 * 1024
+# An Audio Source Profile holds 37,056 numbers.
+LARGER_DOCUMENTS = {"/api/v2/maintenance/asp": 2 * 1024 * 1024}
 
 
 class OnePath:
@@ -101,7 +103,7 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_upload = headers.get("content-type", "").startswith("multipart/form-data")
-        limit = self._upload_bytes if is_upload else DOCUMENT_BYTES
+        limit = self._upload_bytes if is_upload else LARGER_DOCUMENTS.get(scope["path"], DOCUMENT_BYTES)
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await problems.response(problems.too_large(limit))(scope, receive, send)

@@ -14,7 +14,7 @@ from uuid import uuid4
 from voice_verify.engine import Voice
 from voice_verify.errors import DatabaseUnavailable
 from voice_verify.services import process
-from voice_verify.services.journal import Journal
+from voice_verify.services.journal import EnrolmentOutcome, Journal
 from voice_verify.store import Database
 from voice_verify.store.streams import EndedStream, StreamEvent, StreamStore
 
@@ -33,6 +33,12 @@ class Upload:
 
     def hear(self, voice: Voice) -> None:
         self.net_speech_s, self.audio_s = voice.net_speech_s, voice.audio_s
+
+    def enrolled(self, pseudonym: str) -> None:
+        self.journal.enrolled(EnrolmentOutcome(pseudonym, "enrolled", "ok", self.net_speech_s))
+
+    def refused(self, pseudonym: str, reason: str) -> None:
+        self.journal.enrolled(EnrolmentOutcome(pseudonym, "refused", reason, self.net_speech_s))
 
 
 class StreamRegister:
@@ -55,6 +61,11 @@ class StreamRegister:
     def close(self, stream: EndedStream, events: Sequence[StreamEvent]) -> None:
         """Write the report; later, when the database is away."""
         self._write(partial(self._store.close, stream, events))
+
+    def ended(self, uuid: str) -> EndedStream | None:
+        """How a stream ended, as long as its report is kept; None while it runs and when there was none."""
+        report = self._store.report(uuid)
+        return None if report is None else report.stream
 
     @contextmanager
     def upload(self) -> Iterator[Upload]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from voice_verify.engine import Quality, Voice
@@ -18,20 +18,23 @@ from voice_verify.errors import (
     EnrolmentRunning,
     SpeakerOptedOut,
     StreamInUse,
+    StreamNotFound,
     Undecipherable,
     VoiceVerifyError,
 )
 from voice_verify.services import process
+from voice_verify.services.decisions import Decisions
 from voice_verify.services.enrolment import EnrolmentService, Mode
-from voice_verify.services.events import Decided, Ended, EndReason, Enrolled, Event, Failed, Listener, Speech
+from voice_verify.services.events import Ended, EndReason, Enrolled, Event, Failed, Listener, Speech
 from voice_verify.services.frames import FrameDecoder
-from voice_verify.services.journal import Journal
+from voice_verify.services.journal import EnrolmentOutcome, Journal
 from voice_verify.services.register import StreamRegister
-from voice_verify.services.verification import Verification, VerificationService
+from voice_verify.services.usage import UsageService
+from voice_verify.services.verification import NO_PSEUDONYM, Verification, VerificationService
 from voice_verify.store.streams import EndedStream
 
-# A decision is pushed for that many speakers of one stream; asking for another lets go of the one asked for first.
-FOLLOWED_SPEAKERS = 8
+Source = Literal["websocket", "sip"]
+"""Where the audio of a stream comes from."""
 
 
 class EnrolmentState(StrEnum):
@@ -66,6 +69,7 @@ class StreamStatus:
     """A stream at one moment; `connection` is None while no client is connected."""
 
     uuid: UUID
+    source: Source
     started: datetime
     connection: Connection | None
     net_speech_s: float
@@ -88,21 +92,25 @@ class Stream:
     def __init__(
         self,
         uuid: UUID,
-        source: str,
+        source: Source,
+        *,
         enrolment: EnrolmentService,
         verification: VerificationService,
         register: StreamRegister,
+        usage: UsageService,
     ) -> None:
         self.uuid = uuid
         self.source = source
-        self.journal = Journal()
-        self._register = register
         self.started = datetime.now(UTC)
         self._enroller = enrolment
         self._verifier = verification
-        self._lock = threading.RLock()
-        # Held for an instant only, unlike the other, under which the database may be asked.
-        self._hearing = threading.Lock()
+        self._register = register
+        self._journal = Journal()
+        self._decisions = Decisions(verification, usage, self._journal, self._emit)
+        # Held while jobs go on, which may ask the database; whoever takes both takes this one first.
+        self._working = threading.RLock()
+        # Held for an instant only.
+        self._lock = threading.Lock()
         self._voice = Voice(None, 0.0, 0.0, Quality(None, 0.0))
         self._active = time.monotonic()
         self._connection: Connection | None = None
@@ -110,9 +118,9 @@ class Stream:
         self._origin: Connection | None = None
         self._listener: Listener | None = None
         self._told = Speech(0.0, 0.0)
+        self._metered_ms = 0
         self._enrolment: _Enrolment | None = None
-        # The last decision for each followed speaker, oldest request first.
-        self._followed: OrderedDict[str, Verification] = OrderedDict()
+        self._ended = False
 
     @property
     def idle_s(self) -> float:
@@ -148,13 +156,20 @@ class Stream:
 
     def hear(self, voice: Voice) -> None:
         """Keep what the engine heard until `evaluate` looks at it; older news than what is there is dropped."""
-        with self._hearing:
+        with self._lock:
             if voice.audio_s >= self._voice.audio_s:
                 self._voice = voice
 
+    def meter(self) -> int:
+        """Milliseconds of audio that came since the last time this was asked."""
+        with self._lock:
+            heard_ms = round(self._voice.audio_s * 1000)
+            new_ms, self._metered_ms = heard_ms - self._metered_ms, heard_ms
+        return new_ms
+
     def evaluate(self) -> None:
         """Tell the listener what the audio heard since the last time has changed."""
-        with self._lock:
+        with self._working:
             voice = self._voice
             news = voice.net_speech_s > self._told.net_speech_s
             if news or voice.audio_s > self._told.audio_s:
@@ -162,20 +177,22 @@ class Stream:
                 self._emit(self._told)
             if news:
                 self._advance_enrolment(voice)
-                self._renew_decisions(voice)
+                self._decisions.renew(voice)
 
     def enrol(self, speaker: str, mode: Mode = "replace") -> EnrolmentProgress:
         """Start to enrol `speaker`, or finish at once when enough was heard; asking again tells the state.
 
-        Raises EnrolmentRunning, EnrolmentRefused, SpeakerOptedOut and DatabaseUnavailable.
+        Raises StreamNotFound after the end, EnrolmentRunning, EnrolmentRefused, SpeakerOptedOut and
+        DatabaseUnavailable.
         """
-        with self._lock:
+        with self._working:
+            self._must_run()
             job = self._enrolment
             if job is None or job.state is not EnrolmentState.collecting:
                 self._enrolment = job = _Enrolment(speaker, mode)
-            elif job.speaker != speaker:
+            elif (job.speaker, job.mode) != (speaker, mode):
                 raise EnrolmentRunning(
-                    "This stream is enrolling another speaker", hint="wait until it is done, or use another stream"
+                    "This stream is busy with another enrolment", hint="wait until it is done, or use another stream"
                 )
             error = self._advance_enrolment(self._voice)
             if error is not None:
@@ -184,54 +201,57 @@ class Stream:
 
     def enrolment(self) -> EnrolmentProgress:
         """How the enrolment stands; raises EnrolmentNotFound when none was asked for."""
-        with self._lock:
-            if self._enrolment is None:
-                raise EnrolmentNotFound("No enrolment was started on this stream", hint="POST to this path starts one")
-            return self._progress(self._enrolment)
+        if self._enrolment is None:
+            raise EnrolmentNotFound("No enrolment was started on this stream", hint="POST to this path starts one")
+        return self._progress(self._enrolment)
 
     def verify(self, speaker: str) -> Verification:
         """The decision on all that was heard so far; the listener gets it too, and again when it moves.
 
-        Raises SpeakerNotEnrolled and DatabaseUnavailable.
+        Raises StreamNotFound after the end, DatabaseUnavailable and Undecipherable.
         """
-        verification = self._verifier.verify(speaker, self._voice)
-        with self._lock:
-            self._followed.pop(speaker, None)
-            self._followed[speaker] = verification
-            if len(self._followed) > FOLLOWED_SPEAKERS:
-                self._followed.popitem(last=False)
-            self._emit(Decided(verification))
-        return verification
+        self._must_run()
+        return self._decisions.ask(speaker, self._voice)
+
+    def verify_at_once(self, speaker: str) -> Verification | None:
+        """The same without ever waiting; None when the database must be asked or told. Raises StreamNotFound."""
+        self._must_run()
+        return self._decisions.ask_at_once(speaker, self._voice)
 
     def fail(self, error: VoiceVerifyError) -> None:
         """Tell the listener about an error of its own making."""
-        with self._lock:
-            self._emit(Failed(error))
+        self._emit(Failed(error))
 
     def end(self, reason: EndReason) -> None:
         """Draw the last conclusions from all that was heard, write the report, say so, and let the listener go."""
-        with self._lock:
+        with self._working:
             voice = self._voice
             self.evaluate()
             if self._enrolment is not None and self._enrolment.state is EnrolmentState.collecting:
                 self._store(self._enrolment, voice)
-        # Before the last event, so that whoever waits for that finds the report.
-        self._register.close(self._summary(reason, voice), self.journal.events())
-        with self._lock:
+            self._ended = True
+            # Before the last event, so that whoever waits for that finds the report.
+            self._register.close(self._summary(reason, voice), self._journal.events())
             self._emit(Ended(reason, voice.net_speech_s, voice.audio_s))
+        with self._lock:
             self._connection = self._listener = None
 
     def status(self) -> StreamStatus:
-        with self._lock:
-            return StreamStatus(
-                uuid=self.uuid,
-                started=self.started,
-                connection=self._connection,
-                net_speech_s=self._voice.net_speech_s,
-                audio_s=self._voice.audio_s,
-                enrolment=None if self._enrolment is None else self._progress(self._enrolment),
-                verifying=tuple(self._followed),
-            )
+        job = self._enrolment
+        return StreamStatus(
+            uuid=self.uuid,
+            source=self.source,
+            started=self.started,
+            connection=self._connection,
+            net_speech_s=self._voice.net_speech_s,
+            audio_s=self._voice.audio_s,
+            enrolment=None if job is None else self._progress(job),
+            verifying=self._decisions.followed,
+        )
+
+    def _must_run(self) -> None:
+        if self._ended:
+            raise StreamNotFound("The stream has ended", hint="GET /api/v2/reports/{uuid} tells what happened on it")
 
     def _summary(self, reason: EndReason, voice: Voice) -> EndedStream:
         origin = self._origin
@@ -257,34 +277,32 @@ class Stream:
     def _store(self, job: _Enrolment, voice: Voice) -> VoiceVerifyError | None:
         try:
             enrolled = self._enroller.enrol(job.speaker, [voice], job.mode)
-        except EnrolmentRefused as error:
-            job.state, job.reasons = EnrolmentState.refused, error.reasons
-            self._emit(Failed(error))
-            return error
-        except SpeakerOptedOut as error:
-            job.state, job.reasons = EnrolmentState.refused, (error.code,)
-            self._emit(Failed(error))
-            return error
+        except (EnrolmentRefused, SpeakerOptedOut) as error:
+            return self._not_enrolled(job, EnrolmentState.refused, error, voice)
         except (DatabaseUnavailable, Undecipherable) as error:
-            job.state, job.reasons = EnrolmentState.failed, (error.code,)
-            self._emit(Failed(error))
-            return error
+            return self._not_enrolled(job, EnrolmentState.failed, error, voice)
         job.state = EnrolmentState.enrolled
+        self._note(job, enrolled.pseudonym, "ok", voice)
         self._emit(Enrolled(enrolled))
         return None
 
-    def _renew_decisions(self, voice: Voice) -> None:
-        for speaker, last in list(self._followed.items()):
-            try:
-                verification = self._verifier.compare(speaker, voice)
-            except VoiceVerifyError as error:
-                # Deleted meanwhile, or no database: whoever still wants to know asks again.
-                del self._followed[speaker]
-                self._emit(Failed(error))
-                continue
-            self._followed[speaker] = verification
-            if verification.decision != last.decision:
-                self._emit(Decided(verification))
+    def _not_enrolled(
+        self, job: _Enrolment, state: EnrolmentState, error: VoiceVerifyError, voice: Voice
+    ) -> VoiceVerifyError:
+        job.reasons = error.reasons or (error.code,)
+        job.state = state
+        self._note(job, self._pseudonym(job.speaker), job.reasons[0], voice)
+        self._emit(Failed(error))
+        return error
+
+    def _pseudonym(self, speaker: str) -> str:
+        try:
+            return self._verifier.pseudonym(speaker)
+        except VoiceVerifyError:
+            return NO_PSEUDONYM
+
+    def _note(self, job: _Enrolment, pseudonym: str, reason: str, voice: Voice) -> None:
+        self._journal.enrolled(EnrolmentOutcome(pseudonym, job.state.value, reason, voice.net_speech_s))
 
     def _progress(self, job: _Enrolment) -> EnrolmentProgress:
         return EnrolmentProgress(
@@ -292,5 +310,6 @@ class Stream:
         )
 
     def _emit(self, event: Event) -> None:
-        if self._listener is not None:
-            self._listener(event)
+        listener = self._listener
+        if listener is not None:
+            listener(event)

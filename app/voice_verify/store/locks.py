@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from sqlalchemy import delete, false, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-
-from voice_verify.store.models import SettingRow
 
 
 class Lock(IntEnum):
@@ -18,15 +16,13 @@ class Lock(IntEnum):
 
 
 def hold(session: Session, lock: Lock, *, shared: bool = False) -> None:
-    """Wait for `lock` and hold it; must be the first thing that happens in `session`.
+    """Wait for `lock` and hold it; those who share it exclude only those who do not.
 
-    Those who share it exclude only those who do not. On SQLite every lock is the one right to write, so what is read
-    after this stays true until the end of the transaction there, too.
+    On SQLite every transaction that may write excludes all others anyway.
     """
     if session.get_bind().dialect.name == "sqlite":
-        # Deletes nothing; that it may is what takes the right to write.
-        session.execute(delete(SettingRow).where(false()))
-    elif shared:
+        return
+    if shared:
         session.execute(select(func.pg_advisory_xact_lock_shared(lock)))
     else:
         session.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -10,14 +10,16 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from voice_verify.errors import MaintenanceMode, MaintenanceRequired, RestoreRunning, StreamsRunning
-from voice_verify.store import settings
+from voice_verify.store import audit, settings
+from voice_verify.store.audit import AuditAction
 from voice_verify.store.database import Database
 from voice_verify.store.locks import Lock, hold
-from voice_verify.store.models import AuditRow, StreamRow
+from voice_verify.store.models import StreamRow
 
 STOPPED = "service_stopped"
 """The end of a stream whose process died."""
 
+SUBJECT = "service"
 RETRY_S = 60
 
 
@@ -59,7 +61,7 @@ class MaintenanceStore:
         self._lives = lives
 
     def state(self) -> Maintenance:
-        with self._database.session() as session:
+        with self._database.reading() as session:
             return _state(session)
 
     def enter(self, key: int | None) -> Maintenance:
@@ -82,11 +84,15 @@ class MaintenanceStore:
             hold(session, Lock.maintenance)
             value = settings.read(session, settings.MAINTENANCE)
             settings.write(session, settings.MAINTENANCE, {**value, "forced": now.isoformat()})
-            _record(session, "force_off", key)
+            audit.record(session, AuditAction.streams_forced_off, SUBJECT, key)
         return now
 
     def open_streams(self) -> Sequence[OpenStream]:
         """The streams and uploads that run, in any process; what dead ones left open is closed."""
+        with self._database.reading() as session:
+            found = _unended(session)
+        if all(self._lives(stream.owner) for stream in found):
+            return found
         with self._database.session() as session:
             return self._open_streams(session)
 
@@ -122,8 +128,7 @@ class MaintenanceStore:
             raise RestoreRunning("A backup or a restore is running", hint="wait until it is done")
 
     def _open_streams(self, session: Session) -> Sequence[OpenStream]:
-        query = select(StreamRow.uuid, StreamRow.owner, StreamRow.source).where(StreamRow.ended.is_(None))
-        found = [OpenStream(*row) for row in session.execute(query)]
+        found = _unended(session)
         alive = {owner: self._lives(owner) for owner in {stream.owner for stream in found}}
         dead = [owner for owner, lives in alive.items() if not lives]
         if dead:
@@ -139,8 +144,14 @@ class MaintenanceStore:
         if value.get("mode", False) != mode:
             now = datetime.now(UTC).isoformat()
             settings.write(session, settings.MAINTENANCE, {**value, "mode": mode, "since": now})
-            _record(session, "maintenance_on" if mode else "maintenance_off", key)
+            action = AuditAction.maintenance_entered if mode else AuditAction.maintenance_left
+            audit.record(session, action, SUBJECT, key)
         return _state(session)
+
+
+def _unended(session: Session) -> Sequence[OpenStream]:
+    query = select(StreamRow.uuid, StreamRow.owner, StreamRow.source).where(StreamRow.ended.is_(None))
+    return [OpenStream(*row) for row in session.execute(query)]
 
 
 def _state(session: Session) -> Maintenance:
@@ -150,7 +161,3 @@ def _state(session: Session) -> Maintenance:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-def _record(session: Session, action: str, key: int | None) -> None:
-    session.add(AuditRow(at=datetime.now(UTC), key_id=key, action=action, subject="service", detail={}))

@@ -80,6 +80,9 @@ class EnrolledSpeaker:
         return SpeakerState.enrolled
 
 
+# Changes whenever anything does that a decision depends on.
+Stamp = tuple[str, datetime, datetime | None, datetime | None]
+
 # Makes the new voiceprint of the one there is, under a lock of the speaker; what it raises undoes everything.
 MakeVoiceprint = Callable[[EnrolledSpeaker | None], Voiceprint]
 # Told which speaker has changed, after the commit; None stands for all of them.
@@ -109,6 +112,16 @@ class SpeakerStore:
         with self._database.reading() as session:
             row = session.get(SpeakerRow, speaker)
             return None if row is None else read_speaker(row, self._vault)
+
+    def stamps(self, speakers: Sequence[str]) -> dict[str, Stamp]:
+        """`stamp_of` each of `speakers` who is enrolled now, in one query."""
+        row = SpeakerRow
+        query = select(row.id, row.pseudonym, row.updated, row.opted_out, row.expires).where(row.id.in_(speakers))
+        with self._database.reading() as session:
+            return {
+                speaker: (pseudonym, updated, opted_out, expires)
+                for speaker, pseudonym, updated, opted_out, expires in session.execute(query)
+            }
 
     def page(self, *, after: str | None, limit: int, state: SpeakerState | None = None) -> Sequence[EnrolledSpeaker]:
         """At most `limit` speakers that follow `after` in the order of the database, of one state or of all."""
@@ -180,6 +193,11 @@ class SpeakerStore:
         self._database.scrub()
         self.changed(speaker)
         return True
+
+
+def stamp_of(speaker: EnrolledSpeaker) -> Stamp:
+    """To be compared with that of another moment."""
+    return speaker.pseudonym, speaker.updated, speaker.opted_out, speaker.expires
 
 
 def read_speaker(row: SpeakerRow, vault: Vault) -> EnrolledSpeaker:

@@ -93,7 +93,7 @@ class StreamStore:
 
     def report(self, uuid: str) -> Report | None:
         """What happened on an ended stream; None while it runs and when there was none."""
-        with self._database.session() as session:
+        with self._database.reading() as session:
             row = session.get(StreamRow, uuid)
             return None if row is None or row.ended is None else _reports(session, [row])[0]
 
@@ -120,7 +120,7 @@ class StreamStore:
         if after is not None:
             query = query.where(_behind(after))
         query = query.order_by(StreamRow.started.desc(), StreamRow.uuid.desc()).limit(limit)
-        with self._database.session() as session:
+        with self._database.reading() as session:
             return _reports(session, session.scalars(query).all())
 
     def remove_before(self, moment: datetime) -> int:

@@ -48,7 +48,7 @@ class UsageStore:
     def days(self, first: date, end: date) -> Sequence[DayOfUsage]:
         """The days from `first` until before `end` on which anything happened, in order."""
         query = select(UsageRow).where(UsageRow.day >= first, UsageRow.day < end).order_by(UsageRow.day)
-        with self._database.session() as session:
+        with self._database.reading() as session:
             return [
                 DayOfUsage(row.day, row.enrolments, row.verifications, row.identifications, row.stream_ms)
                 for row in session.scalars(query)

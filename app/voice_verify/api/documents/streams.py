@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from voice_verify.api.documents.base import MOMENT, STREAM, Document, Seconds, SpeakerId
-from voice_verify.services.stream import EnrolmentProgress, EnrolmentState, StreamStatus
+from voice_verify.services.enrolment import Mode
+from voice_verify.services.stream import EnrolmentProgress, EnrolmentState, Source, StreamStatus
 
 
 class StreamCreated(Document):
@@ -35,7 +36,7 @@ class Job(Document):
 
 class Stream(Document):
     uuid: Annotated[UUID, Field(examples=[STREAM])]
-    source: Annotated[Literal["websocket"], Field(examples=["websocket"])]
+    source: Annotated[Source, Field(examples=["websocket"])]
     connected: Annotated[bool, Field(examples=[True])]
     peer: Annotated[str | None, Field(description="Address of the connected client", examples=["192.0.2.7"])]
     codec: Annotated[str | None, Field(examples=["alaw"])]
@@ -53,7 +54,7 @@ class Stream(Document):
         connection = status.connection
         return cls(
             uuid=status.uuid,
-            source="websocket",
+            source=status.source,
             connected=connection is not None,
             peer=connection.peer if connection else None,
             codec=connection.codec if connection else None,
@@ -67,6 +68,13 @@ class Stream(Document):
 
 class Streams(Document):
     streams: list[Stream]
+
+
+class EnrolmentRequest(Document):
+    speaker: SpeakerId
+    mode: Annotated[
+        Mode, Field(description="What becomes of an earlier voiceprint of the speaker", examples=["replace"])
+    ] = "replace"
 
 
 class Enrolment(Document):

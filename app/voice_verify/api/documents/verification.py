@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from voice_verify.api.documents.base import MODEL, Document, Seconds, SpeakerId
-from voice_verify.engine import Reason
-from voice_verify.services.verification import Verification
+from voice_verify.services.verification import Outcome, Reason, Verification
 
 
 class AudioWindow(Document):
@@ -20,7 +19,7 @@ class AudioWindow(Document):
 
 class VerificationResult(Document):
     speaker: SpeakerId
-    decision: Annotated[Literal["verified", "not_sure", "not_verified"], Field(examples=["verified"])]
+    decision: Annotated[Outcome, Field(examples=["verified"])]
     score: Annotated[float | None, Field(description="Similarity, -1 to 1; null without speech", examples=[0.71])]
     log_likelihood_ratio: Annotated[
         float | None,
@@ -34,15 +33,14 @@ class VerificationResult(Document):
 
     @classmethod
     def of(cls, verification: Verification) -> Self:
-        decision = verification.decision
         return cls(
             speaker=verification.speaker,
-            decision=decision.decision,
-            score=decision.score,
-            log_likelihood_ratio=decision.log_likelihood_ratio,
-            net_speech_s=decision.net_speech_s,
+            decision=verification.decision,
+            score=verification.score,
+            log_likelihood_ratio=verification.log_likelihood_ratio,
+            net_speech_s=verification.net_speech_s,
             audio_window=AudioWindow(start_s=0.0, end_s=verification.audio_s),
-            reason=decision.reason,
+            reason=verification.reason,
             profile=verification.profile,
             model=verification.model,
         )
