@@ -66,6 +66,12 @@ test-roles: deps-test ## Molecule for every role: converge, idempotence, verify 
 test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 12 min
 	@$(PYTEST) tests/image -s
 
+##@ Measure
+
+.PHONY: bench-engine
+bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 4 min
+	@$(BIN)/python -m tests.load $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
+
 ##@ House
 
 .PHONY: lock

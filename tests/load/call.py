@@ -47,15 +47,17 @@ class Decision:
 
 @dataclass
 class Outcome:
-    """What became of a call; `heard_s` is what the service says it heard, None when it never said."""
+    """What became of a call that asked to be let in at `asked`.
 
-    speaker: str
+    `heard_s` is what the service says it heard, None when it never said; `late_s` how late the load generator was.
+    """
+
+    asked: float = 0.0
     refused: int | None = None
     problem: str = ""
     sent_s: float = 0.0
     heard_s: float | None = None
     net_speech_s: float = 0.0
-    began: float = 0.0
     late_s: float = 0.0
     decisions: list[Decision] = field(default_factory=list)
 
@@ -67,12 +69,13 @@ class Call:
         self._frame_s = frame_s
         self._queries = http.Connection(api)
         self._api = api
-        self.outcome = Outcome(plan.speaker)
+        self.outcome = Outcome()
 
     async def run(self, until: float) -> Outcome:
         """Make the call, hang up at `until`, and wait for what the service heard."""
         await _at(self._plan.connect_at)
         outcome = self.outcome
+        outcome.asked = time.monotonic()
         try:
             created = await self._queries.ask(self._api.request("POST", "/api/v2/streams"))
             if created.status != CREATED:
@@ -95,11 +98,12 @@ class Call:
 
     async def _talk(self, websocket: ClientConnection, until: float) -> None:
         outcome = self.outcome
-        outcome.began = due = self._plan.begin_at
+        due = self._plan.begin_at
         index = self._plan.first
         while due < until:
             await _at(due)
             if websocket.transport.is_closing():
+                outcome.problem = outcome.problem or "the service closed the connection"
                 return
             # A frame encoded beforehand: the library would mask it anew for each call.
             websocket.transport.write(self._frames[index % len(self._frames)])

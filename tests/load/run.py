@@ -10,7 +10,7 @@ import numpy as np
 
 from .accounting import Memory, Usage, cpu_s
 from .call import OK, QUERY_S, UNAVAILABLE, Decision, Outcome, Plan
-from .conversation import Conversation
+from .conversation import LOOP_S, Conversation
 from .generator import Generator, Load
 from .subject import Subject
 
@@ -22,12 +22,17 @@ SETTLE_S = 5.0
 
 @dataclass(frozen=True)
 class Shape:
-    """How the calls of a run look. `aligned`: all begin to talk, and ask, at the same moment."""
+    """How the calls of a run look.
+
+    `aligned`: all begin to talk, and ask, at the same moment. `arriving`: so many more come, evenly, in the first
+    three quarters of the time.
+    """
 
     calls: int
     seconds: float
     frame_ms: int = 100
     aligned: bool = False
+    arriving: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,13 @@ class Result:
         """Calls that broke, and answers that were none."""
         broken = sum(bool(outcome.problem) and outcome.refused != UNAVAILABLE for outcome in self.outcomes)
         return broken + len(self.decisions) - len(self.answered())
+
+    def calls_at_first_refusal(self) -> int | None:
+        """How many calls ran when the service let no other in."""
+        refusals = [outcome.asked for outcome in self.outcomes if outcome.refused == UNAVAILABLE]
+        if not refusals:
+            return None
+        return sum(outcome.refused is None and outcome.asked < min(refusals) for outcome in self.outcomes)
 
     def lost_audio_s(self) -> float:
         """What was sent and never heard, over all calls that were let in."""
@@ -132,17 +144,22 @@ def plans(conversations: Sequence[Conversation], shape: Shape, begin: float) -> 
     """Each call at a place of its own in its conversation; all in one second, or all at once at the start of a turn."""
     random = np.random.default_rng(shape.calls)
     made = []
-    for number in range(shape.calls):
+    for number in range(shape.calls + shape.arriving):
         conversation = number % len(conversations)
-        starts = conversations[conversation].turns if shape.aligned else np.arange(len(conversations[0].turns) * 5)
-        first = int(random.choice(starts) * 1000 / shape.frame_ms)
+        turns = conversations[conversation].turns
+        first_s = turns[int(random.integers(len(turns)))] if shape.aligned else random.uniform(0, LOOP_S)
+        begin_at = begin if shape.aligned else begin + random.uniform(0, 1)
+        connect_at = begin - START_S / 2 - (shape.calls - number) * CONNECT_S
+        if number >= shape.calls:
+            begin_at = begin + SETTLE_S + (number - shape.calls) / shape.arriving * 0.75 * shape.seconds
+            connect_at = begin_at - START_S / 2
         made.append(
             Plan(
-                speaker=speaker(number),
+                speaker=speaker(number % shape.calls),
                 conversation=conversation,
-                first=first,
-                connect_at=begin - START_S / 2 - (shape.calls - number) * CONNECT_S,
-                begin_at=begin + (0 if shape.aligned else random.uniform(0, 1)),
+                first=int(first_s * 1000 / shape.frame_ms),
+                connect_at=connect_at,
+                begin_at=begin_at,
                 query_phase_s=0.0 if shape.aligned else random.uniform(0, QUERY_S),
             )
         )

@@ -22,10 +22,19 @@ MAX_STREAMS = 5000
 
 
 class Subject:
-    def __init__(self, service: Service, database_server: int | None) -> None:
+    def __init__(self, service: Service, core: int, database_server: int | None) -> None:
         self._service = service
+        self._core = core
         self._database_server = database_server
         self.api = Api("127.0.0.1", service.port, service.keys["integrator"])
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        self._service.environment |= environment
+        with machine.pinned(self._core):
+            self._service.start()
+
+    def stop(self) -> None:
+        self._service.stop()
 
     def usage(self) -> Usage:
         return accounting.usage(self._service.pid, self._database_server, f"{self._service.url}/metrics")
@@ -44,7 +53,7 @@ class Subject:
 
 
 @contextmanager
-def running(model_dir: Path, database: str, core: int, environment: Mapping[str, str]) -> Iterator[Subject]:
+def running(model_dir: Path, database: str, core: int) -> Iterator[Subject]:
     """The service and its database server ("postgresql" or "sqlite"), all on `core`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vv-bench-")))
@@ -54,9 +63,8 @@ def running(model_dir: Path, database: str, core: int, environment: Mapping[str,
                 server = stack.enter_context(postgresql.server(durable=True))
             url = server.create_database("bench")
         service = Service(folder, model_dir, url, max_streams=MAX_STREAMS, engine_threads=1)
-        service.environment |= environment
         service.prepare("integrator")
-        with machine.pinned(core):
-            service.start()
-        stack.callback(service.stop)
-        yield Subject(service, server.pid if server else None)
+        subject = Subject(service, core, server.pid if server else None)
+        subject.start({})
+        stack.callback(subject.stop)
+        yield subject
