@@ -107,7 +107,7 @@ def _runs(findings: Findings) -> Table:
     table.caption_justify = "left"
     table.caption = (
         f"calls a core: at {UTILISATION:.0%} of it, service and database. "
-        f"decision: from when a query was due until its answer. age: audio sent by then that the decision did not know.\n"
+        f"decision: from when a query was due until its answer. age: audio sent by then that it did not know.\n"
         f"memory a call: {memory['pss']:.2f} MB (PSS), {memory['rss']:.2f} MB (RSS). "
         f"speech heard: {target.speech_share():.0%} of the audio (aimed at {SPEECH_SHARE:.0%}). "
         f"ramp: {'nobody was refused' if first is None else f'refused with 503 from {first} calls on'}."
