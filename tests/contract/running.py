@@ -95,6 +95,26 @@ class Service:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine's process; None while there is none."""
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task")
+        children = [int(pid) for children in threads.glob("*/children") for pid in children.read_text().split()]
+        return next((pid for pid in children if _is_engine(pid)), None)
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that the service started: the engine."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident now, the engine included."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (self.pid, *self.children)]
+        return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
+
     def client(self, role: str = "integrator", **headers: str) -> httpx.Client:
         """A client of the API; an empty `role` sends no key."""
         if role:
@@ -181,9 +201,15 @@ class Stream:
             return
 
 
-def until(happened: Callable[[], bool]) -> None:
+def _is_engine(pid: int) -> bool:
+    with suppress(OSError):
+        return b"voice_verify.engine.host" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def until(happened: Callable[[], bool], seconds: float = EVENT_S) -> None:
     """Wait for something to be so."""
-    deadline = time.monotonic() + EVENT_S
+    deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)

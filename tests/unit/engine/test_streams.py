@@ -271,19 +271,3 @@ def test_a_long_stream_without_speech_keeps_its_size(engine: Engine, level: floa
         tracemalloc.stop()
     assert engine.close_stream(stream).net_speech_s < 3
     assert grown < 300_000
-
-
-def test_a_ten_minute_call_stays_verified(engine: Engine, speech) -> None:
-    profile = packaged_profile("mixed")
-    voiceprint = engine.analyse(speech(SPEAKER, 0, 30)).embedding
-    assert voiceprint is not None
-    seen: list[Voice] = []
-    stream = uuid4()
-    engine.open_stream(stream, lambda _stream, voice: seen.append(voice))
-    for block in blocks(speech(SPEAKER, 30, 600), SAMPLE_RATE // 2):
-        push_as_fast_as_taken(engine, stream, block)
-    last = engine.close_stream(stream)
-    assert last.audio_s == 600
-    assert last.net_speech_s > 400
-    ratios = [profile.decide(voiceprint, voice).log_likelihood_ratio for voice in seen if voice.net_speech_s >= 20]
-    assert min(ratio for ratio in ratios if ratio is not None) > profile.thresholds.verified
