@@ -85,7 +85,7 @@ def _conversation(
 def _speech_shares(vad: VadNetwork, talks: NDArray[np.int16]) -> NDArray[np.float64]:
     """The share of speech in each of `talks` (n, samples)."""
     audio = np.pad(talks.astype(np.float32) / np.float32(32768), ((0, 0), (VAD_CONTEXT, 0)))
-    states = np.stack([vad.initial_state()] * len(talks), axis=1)
+    states = np.stack([vad.initial_state()] * len(talks))
     speech = []
     for start in range(0, talks.shape[1] - VAD_WINDOW, VAD_WINDOW):
         window = np.ascontiguousarray(audio[:, start : start + VAD_CONTEXT + VAD_WINDOW])

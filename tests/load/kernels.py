@@ -28,7 +28,7 @@ def main(model_dir: Path) -> None:
     best, fp32 = EmbeddingNetwork(model_dir, 1), EmbeddingNetwork(model_dir, 1, fp32=True)
     vad = VadNetwork(model_dir)
     windows = random.normal(0, 0.1, (STREAMS, VAD_CONTEXT + VAD_WINDOW)).astype(np.float32)
-    states = np.stack([vad.initial_state()] * STREAMS, axis=1)
+    states = np.stack([vad.initial_state()] * STREAMS)
     frames = random.normal(0, 0.1, (STREAMS * FRAMES, FRAME_LENGTH)).astype(np.float32)
     document = {
         "vad": _milliseconds(lambda: vad.speech(windows, states)) / STREAMS * SAMPLE_RATE / VAD_WINDOW,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from voice_verify.engine.errors import ModelError
-from voice_verify.engine.features import FEATURE_RECIPE, SAMPLE_RATE
+from voice_verify.engine.features import FEATURE_RECIPE
 from voice_verify.engine.voice import normalise
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ thousand at its limit. The products are integers, so processors that do not satu
 
 VAD_WINDOW = 256
 VAD_CONTEXT = 32
-_VAD_STATE = 128
+_VAD_STATE = 256
 _WARNING = 2
 _HINT = "build it with `vvctl model build` and point VV_MODEL_DIR at it"
 
@@ -145,19 +145,18 @@ class VadNetwork:
     def __init__(self, directory: Path) -> None:
         # The graph is small: more than one thread costs more than it gives.
         self._session = _session(directory / VAD_FILE, 1)
-        self._rate = np.array(SAMPLE_RATE, np.int64)
 
     @staticmethod
     def initial_state() -> NDArray[np.float32]:
-        """What a stream starts with, shape (2, 128)."""
-        return np.zeros((2, _VAD_STATE), np.float32)
+        """What a stream starts with, shape (256,)."""
+        return np.zeros(_VAD_STATE, np.float32)
 
     def speech(
         self, windows: NDArray[np.float32], states: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probability of speech (n,) and the next states (2, n, 128).
+        """Probability of speech (n,) and the next states (n, 256).
 
-        `windows` is (n, 288): 32 samples of context and 256 new ones; `states` is (2, n, 128).
+        `windows` is (n, 288): 32 samples of context and 256 new ones; `states` is (n, 256).
         """
-        probabilities, states = self._session.run(None, {"input": windows, "state": states, "sr": self._rate})
+        probabilities, states = self._session.run(None, {"windows": windows, "states": states})
         return probabilities[:, 0], states

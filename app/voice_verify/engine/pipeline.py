@@ -86,14 +86,14 @@ class Pipeline:
         results = [np.empty(len(own), np.float32) for own in windows]
         # Longest first: the streams with an n-th window are then always the first ones.
         order = sorted(range(len(streams)), key=lambda index: -len(windows[index]))
-        states = np.stack([streams[index].vad_state for index in order], axis=1)
+        states = np.stack([streams[index].vad_state for index in order])
         for step in range(len(windows[order[0]]) if order else 0):
             batch = [index for index in order if len(windows[index]) > step]
             count = len(batch)
             inputs = np.stack([windows[index][step] for index in batch])
-            speech, states[:, :count] = self._vad.speech(inputs, np.ascontiguousarray(states[:, :count]))
+            speech, states[:count] = self._vad.speech(inputs, states[:count])
             for row, index in enumerate(batch):
                 results[index][step] = speech[row]
         for row, index in enumerate(order):
-            streams[index].vad_state = states[:, row].copy()
+            streams[index].vad_state = states[row].copy()
         return results

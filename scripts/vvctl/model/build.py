@@ -45,14 +45,17 @@ def build(models: Models, output: Path, cache: Path, report: Callable[[str], Non
     Raises IntegrityError, CommandFailed, and ConfigurationError when `output` holds something else than a model.
     """
     # onnx takes longer to import than `is_current` takes to answer.
-    from vvctl.model import campplus, checkpoint, fetch, quantise, reference  # noqa: PLC0415
+    from vvctl.model import campplus, checkpoint, fetch, quantise, reference, silero  # noqa: PLC0415
 
     if output.exists() and any(output.iterdir()) and not (output / DESCRIPTION_FILE).is_file():
         raise ConfigurationError(f"{output} is not a model directory", hint="name an empty or a new directory")
     report(f"fetching {models.embedding.wheel} {models.embedding.wheel_version}")
     weights = checkpoint.read(fetch.member(models.embedding, cache))
     report(f"fetching {models.vad.wheel} {models.vad.wheel_version}")
-    vad = fetch.member(models.vad, cache)
+    original = fetch.member(models.vad, cache)
+    report(f"converting {models.vad.name}")
+    vad = silero.build(original).SerializeToString(deterministic=True)
+    report(f"verified against the original: largest difference {silero.verify(original, vad):.1e}")
     report(f"converting {models.embedding.name}")
     network = campplus.build(weights, models.embedding.dimensions).SerializeToString(deterministic=True)
     report(f"verified against the reference: largest difference {reference.verify(network):.1e}")
