@@ -12,13 +12,16 @@ from starlette.concurrency import run_in_threadpool
 
 from voice_verify import __version__
 from voice_verify.api import (
+    billing,
     docs,
     keys,
     maintenance,
+    pbx,
     probes,
     problems,
     profiles,
     recordings,
+    reports,
     speakers,
     streams,
     websocket,
@@ -63,7 +66,7 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     api = APIRouter(prefix="/api/v2")
-    for module in (recordings, streams, speakers, keys, maintenance, profiles):
+    for module in (recordings, streams, speakers, keys, maintenance, profiles, pbx, billing, reports):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(probes.router)

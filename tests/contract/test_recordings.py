@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from .running import Service, problem
+from .running import Service
 from .speech import ANNA, BRUNO, ENROLMENT, TEST, samples, wav
 
 
@@ -39,6 +39,6 @@ def test_enrolling_again_replaces_the_voiceprint(service: Service) -> None:
     assert service.verify("replaced", wav(samples(BRUNO, TEST, 10))).json()["decision"] == "verified"
 
 
-def test_unknown_speaker_is_not_found(service: Service) -> None:
+def test_an_unknown_speaker_is_not_sure_and_says_why(service: Service) -> None:
     answer = service.verify("never-enrolled", wav(samples(ANNA, TEST, 5))).json()
     assert (answer["decision"], answer["score"], answer["reason"]) == ("not_sure", None, "speaker_not_enrolled")

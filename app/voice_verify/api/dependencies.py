@@ -55,6 +55,8 @@ ServicesDep = Annotated[Services, Depends(services_of)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 Integrators = allow(Role.integrator)
 Operators = allow(Role.operator)
+OperatorsAndViewers = allow(Role.operator, Role.viewer)
+Billing = allow(Role.billing, Role.operator)
 Readers = allow(*READING)
 MetricsReaders = Depends(_metrics)
 PageSize = Annotated[int, Query(ge=1, le=1000, description="How many to return at most")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from voice_verify.engine import EngineClient, EngineError
-from voice_verify.errors import StartError
+from voice_verify.errors import DatabaseUnavailable, StartError
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.health import HealthService
 from voice_verify.services.keys import KeyService
 from voice_verify.services.maintenance import MaintenanceService
 from voice_verify.services.metrics import Metrics
+from voice_verify.services.pbx import PbxService
 from voice_verify.services.profiles import ProfileService
 from voice_verify.services.recordings import RecordingService
 from voice_verify.services.register import StreamRegister
@@ -22,6 +24,7 @@ from voice_verify.services.verification import VerificationService
 from voice_verify.services.voiceprints import VoiceprintCache
 from voice_verify.settings import Settings
 from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
+from voice_verify.store.pbx import PbxStore
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Services:
     maintenance: MaintenanceService
     profiles: ProfileService
     voiceprints: VoiceprintCache
+    pbx: PbxService
     usage: UsageService
     register: StreamRegister
     reports: ReportService
@@ -44,6 +48,10 @@ class Services:
 
     def start(self) -> None:
         self.engine.start()
+        for part in (self.profiles.refresh, self.maintenance.recover):
+            # The service starts without its database and says so; the tick catches up.
+            with suppress(DatabaseUnavailable):
+                part()
 
     def stop(self) -> None:
         """End the streams, then what they use."""
@@ -57,7 +65,8 @@ def build(settings: Settings) -> Services:
     database = Database(settings.database_url.get_secret_value())
     engine, profiles = _load(settings, database)
     metrics = Metrics()
-    store = SpeakerStore(database, open_vault(database, settings.data_key_file))
+    vault = open_vault(database, settings.data_key_file)
+    store = SpeakerStore(database, vault)
     voiceprints = VoiceprintCache(store)
     model = engine.model.identity
     enrolment = EnrolmentService(store, lambda: profiles.active, metrics, model=model)
@@ -96,6 +105,7 @@ def build(settings: Settings) -> Services:
         maintenance=MaintenanceService(database, streams),
         profiles=profiles,
         voiceprints=voiceprints,
+        pbx=PbxService(PbxStore(database, vault)),
         usage=usage,
         register=register,
         reports=ReportService(database, days=settings.report_days),

@@ -1,0 +1,109 @@
+"""PBX instances."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+
+from voice_verify.api.documents.base import MOMENT, Document
+from voice_verify.services.pbx import RegistrationState, Transport
+from voice_verify.store.pbx import Pbx, StoredPbx
+
+PBX = "b5b0a1c8-7e0c-4c0f-8f57-6d1f4f0f5a10"
+LONGEST_HOST = 253
+# A label of a host name: RFC 1123, section 2.1.
+LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+
+def _host(value: str) -> str:
+    """An address without brackets, or a host name."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        labels = value.removesuffix(".").split(".")
+        # A name of digits only would be a misspelt address.
+        if len(value) > LONGEST_HOST or labels[-1].isdigit() or not all(map(LABEL.fullmatch, labels)):
+            raise ValueError("must be an IPv4 or IPv6 address or a host name") from None
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"), Field(examples=["Branch Lyon"])]
+Host = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_HOST, description="Address or host name", examples=["pbx.example.com"]),
+    AfterValidator(_host),
+]
+Username = Annotated[
+    str, StringConstraints(pattern=PRINTABLE, max_length=128), Field(description="To register with", examples=["vv"])
+]
+
+
+class PbxRequest(Document):
+    name: Name
+    host: Host
+    port: Annotated[int | None, Field(ge=1, le=65535, description="Default 5060, with tls 5061", examples=[5061])] = (
+        None
+    )
+    transport: Annotated[Transport, Field(examples=["tls"])] = Transport.udp
+    username: Username | None = None
+    password: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            max_length=128,
+            description="Never shown again; without it a PUT keeps the one there is",
+            examples=["correct horse"],
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def password_is_somebodys(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+    def pbx(self) -> Pbx:
+        port = self.port or self.transport.port
+        return Pbx(name=self.name, host=self.host, port=port, transport=self.transport, username=self.username)
+
+    def secret(self) -> str | None:
+        return None if self.password is None else self.password.get_secret_value()
+
+
+class Registration(Document):
+    state: Annotated[RegistrationState, Field(examples=["not_registered"])]
+    last_error: Annotated[str | None, Field(description="Why the last attempt failed", examples=[None])]
+
+
+class PbxInstance(Document):
+    uuid: Annotated[UUID, Field(examples=[PBX])]
+    name: Name
+    host: Host
+    port: Annotated[int, Field(examples=[5061])]
+    transport: Annotated[Transport, Field(examples=["tls"])]
+    username: Annotated[str | None, Field(examples=["vv"])]
+    has_password: Annotated[bool, Field(description="The password itself is never shown", examples=[True])]
+    registration: Registration
+    created: Annotated[datetime, Field(examples=[MOMENT])]
+    updated: Annotated[datetime, Field(examples=[MOMENT])]
+
+    @classmethod
+    def of(cls, stored: StoredPbx) -> Self:
+        return cls(
+            uuid=UUID(stored.uuid),
+            **vars(stored.pbx),
+            has_password=stored.has_password,
+            registration=Registration(state=RegistrationState.not_registered, last_error=None),
+            created=stored.created,
+            updated=stored.updated,
+        )
+
+
+class PbxInstances(Document):
+    pbx: list[PbxInstance]
