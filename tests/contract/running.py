@@ -104,15 +104,10 @@ class Service:
         return next((pid for pid in children if _is_engine(pid)), None)
 
     @property
-    def children(self) -> list[int]:
-        """The processes that the service started: the engine."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-    @property
     def memory_mb(self) -> float:
         """Resident now, the engine included."""
-        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (self.pid, *self.children)]
+        processes = [self.pid, *filter(None, [self.engine_pid])]
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in processes]
         return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
 
     def client(self, role: str = "integrator", **headers: str) -> httpx.Client:
