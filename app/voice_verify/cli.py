@@ -34,6 +34,7 @@ def _serve(config: Settings, _: argparse.Namespace) -> None:
     # Imported here because the engine takes seconds to load, which no other command needs.
     import uvicorn  # noqa: PLC0415
 
+    from voice_verify.api.intake import DirectFrames  # noqa: PLC0415
     from voice_verify.app import create  # noqa: PLC0415
     from voice_verify.services.container import build  # noqa: PLC0415
 
@@ -44,7 +45,7 @@ def _serve(config: Settings, _: argparse.Namespace) -> None:
         port=config.port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=DirectFrames,
         ws_max_size=config.websocket_frame_kb * 1024 * PROTOCOL_FRAME_FACTOR,
         # Telephone audio hardly compresses; trying costs more than it saves.
         ws_per_message_deflate=False,

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from .running import Service, problem, until
-from .speech import ANNA, ENROLMENT, RATE, TEST, samples
+from .speech import ANNA, BRUNO, ENROLMENT, RATE, TEST, samples
 
 # None of this depends on the kind of database.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -50,6 +50,16 @@ def test_takes_the_telephone_codecs(service: Service, codec: str, rate: int) -> 
         end = stream.end()
         assert stream.of("decision")[-1]["decision"] == "verified"
     assert end["audio_s"] == pytest.approx(8, abs=0.2)
+
+
+def test_hears_the_speaker_on_one_of_two_channels(service: Service) -> None:
+    both = np.stack([samples(BRUNO, TEST, 8), samples(ANNA, TEST, 8)], axis=1)
+    with service.stream("&channel=1") as stream:
+        stream.post("verify", ANNA)
+        stream.send(both)
+        end = stream.end()
+        assert stream.of("decision")[-1]["decision"] == "verified"
+    assert end["audio_s"] == 8
 
 
 def test_refuses_an_enrolment_when_the_call_ends_too_early(service: Service) -> None:
@@ -102,6 +112,7 @@ def test_a_frame_of_many_megabytes_is_cut_off(service: Service) -> None:
         ("&codec=opus", "unsupported_codec"),
         ("&codec=alaw&rate=44100", "unsupported_rate"),
         ("&rate=fast", "unsupported_rate"),
+        ("&channel=left", "unsupported_channel"),
     ],
 )
 def test_refuses_a_codec_that_it_does_not_decode(service: Service, parameters: str, code: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .conftest import StartService
 from .running import problem, until
-from .speech import ANNA, TEST, samples
+from .speech import ANNA, RATE, TEST, samples
 
 
 def test_an_idle_stream_ends_and_says_so(start_service: StartService) -> None:
@@ -15,6 +17,18 @@ def test_an_idle_stream_ends_and_says_so(start_service: StartService) -> None:
         assert stream.wait("end")["reason"] == "idle_timeout"
         assert stream.close_code() == 1000
         until(lambda: stream.client.get(f"/api/v2/streams/{unconnected}").status_code == 404)
+
+
+def test_a_silent_stream_ends_and_says_so(start_service: StartService) -> None:
+    service = start_service(stream_silence_s=5)
+    with service.stream() as silent, service.stream() as talking:
+        talking.send(samples(ANNA, TEST, 8), speed=4)
+        silent.send(np.zeros(8 * RATE, np.int16))
+        end = silent.wait("end")
+        assert end["reason"] == "silence_timeout"
+        assert end["audio_s"] >= 5
+        assert silent.close_code() == 1000
+        assert talking.end()["reason"] == "deleted"
 
 
 def test_refuses_more_streams_than_it_may_have(start_service: StartService) -> None:

@@ -14,6 +14,7 @@ from voice_verify import errors
 from voice_verify.api import problems
 from voice_verify.api.dependencies import require
 from voice_verify.api.events import to_json
+from voice_verify.api.intake import take_directly
 from voice_verify.api.middleware import identify, known
 from voice_verify.engine import SAMPLE_RATE
 from voice_verify.errors import FrameTooLarge, StreamNotFound, Unauthenticated, UnexpectedText, VoiceVerifyError
@@ -144,6 +145,17 @@ async def _receive_frames(websocket: WebSocket, services: Services, stream: Stre
     Raises UnexpectedText, BadFrame, FrameTooLarge, Overloaded, StreamFailed and StreamNotFound.
     """
     largest = services.settings.websocket_frame_kb * 1024
+
+    def take(frame: bytes) -> bool:
+        if len(frame) > largest:
+            return False
+        try:
+            services.streams.push(stream, decoder, frame)
+        except VoiceVerifyError:
+            return False
+        return True
+
+    take_directly(websocket, take)
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":

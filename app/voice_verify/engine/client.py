@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from voice_verify.engine import protocol
 from voice_verify.engine.child import Child, ConnectionLost
-from voice_verify.engine.encoding import Encoding
+from voice_verify.engine.encoding import ITEM_BYTES, Encoding
 from voice_verify.engine.errors import (
     EngineError,
     EngineRestarted,
@@ -183,7 +183,7 @@ class EngineClient:
         much audio waits (the samples are then not taken), UnknownStream, StreamFailed, and NotRunning when there has
         been no engine for long.
         """
-        count = len(samples) // encoding.dtype.itemsize
+        count = len(samples) // ITEM_BYTES[encoding]
         with self._lock:
             entry = self._entry(stream)
             if entry.failure is not None:

@@ -37,6 +37,9 @@ _DTYPES: dict[Encoding, np.dtype[np.generic]] = {
 }
 
 
+ITEM_BYTES = {encoding: dtype.itemsize for encoding, dtype in _DTYPES.items()}
+
+
 def decode(encoding: Encoding, samples: Block) -> NDArray[np.float32]:
     """Samples (n,) in [-1, 1]."""
     match encoding:
