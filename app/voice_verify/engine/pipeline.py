@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from voice_verify.engine.features import SAMPLE_RATE, log_mel
+from voice_verify.engine.features import BINS, FRAME_LENGTH, SAMPLE_RATE, log_mel
+from voice_verify.engine.framing import Framing, Taken
 from voice_verify.engine.model import EmbeddingNetwork, ModelInfo, Precision, VadNetwork
-from voice_verify.engine.quality import CLIP_LEVEL
+from voice_verify.engine.quality import CLIP_LEVEL, measure
 from voice_verify.engine.stream import StreamState
 
 SPEECH_THRESHOLD = 0.5
@@ -36,6 +42,9 @@ class Pipeline:
         self._embedding = EmbeddingNetwork(model_dir, threads, fp32=fp32)
         self._vad = VadNetwork(model_dir)
         self._dimensions = info.dimensions
+        self.cpu_s = {"vad": 0.0, "features": 0.0, "embedding": 0.0}
+        """Processor time of the calling threads by part, since the start."""
+        self._counting = threading.Lock()
 
     @property
     def precision(self) -> Precision:
@@ -45,55 +54,76 @@ class Pipeline:
     def new_stream(self) -> StreamState:
         return StreamState(self._dimensions)
 
-    def advance(self, taken: Sequence[tuple[StreamState, list[NDArray[np.float32]]]]) -> list[Chunk]:
+    def advance(self, taken: Taken) -> list[Chunk]:
         """Process the blocks taken from each stream; the chunks of speech that are whole now."""
-        streams = [stream for stream, _ in taken]
-        windows = [stream.windows(blocks) for stream, blocks in taken]
-        parts = [
-            stream.frames(probabilities)
-            for stream, probabilities in zip(streams, self._probabilities(streams, windows), strict=True)
-        ]
-        frames = np.concatenate([part[0] for part in parts])
-        probabilities = np.concatenate([part[1] for part in parts])
-        if len(frames) == 0:
+        if not taken:
             return []
-        clipped = (np.abs(frames) >= CLIP_LEVEL).mean(axis=1, dtype=np.float32)
-        centred = frames - frames.mean(axis=1, keepdims=True)
-        powers = np.einsum("ij,ij->i", centred, centred) / np.float32(centred.shape[1])
-        voiced = probabilities > SPEECH_THRESHOLD
-        features = log_mel(centred[voiced])
-        chunks: list[Chunk] = []
-        start = speech_start = 0
-        for stream, (_, own) in zip(streams, parts, strict=True):
-            end = start + len(own)
-            here = slice(start, end)
-            speech_end = speech_start + int(voiced[here].sum())
-            whole = stream.absorb(features[speech_start:speech_end], powers[here], clipped[here], voiced[here])
-            chunks += [Chunk(stream, chunk) for chunk in whole]
-            start, speech_start = end, speech_end
-        return chunks
+        framing = Framing(taken)
+        with self._counted("vad"):
+            probabilities = self._probabilities(framing)
+        with self._counted("features"):
+            owners, windows, starts = framing.frames()
+            features, owners = self._features(framing, owners, starts, probabilities[owners, windows])
+            framing.finish()
+            bounds = np.searchsorted(owners, np.arange(len(taken) + 1)).tolist()
+            return [
+                Chunk(stream, chunk)
+                for stream, (start, end) in zip(framing.streams, pairwise(bounds), strict=True)
+                if start < end
+                for chunk in stream.absorb(features[start:end])
+            ]
 
     def embed(self, chunks: Sequence[Chunk]) -> None:
         """Embed at most EMBEDDING_BATCH chunks and add each to its stream."""
-        embeddings = self._embedding.embed(np.stack([chunk.features for chunk in chunks]))
+        with self._counted("embedding"):
+            embeddings = self._embedding.embed(np.stack([chunk.features for chunk in chunks]))
         for chunk, embedding in zip(chunks, embeddings, strict=True):
             chunk.stream.add_embedding(embedding)
 
-    def _probabilities(
-        self, streams: Sequence[StreamState], windows: Sequence[NDArray[np.float32]]
-    ) -> list[NDArray[np.float32]]:
-        """Probability of speech of each window of each stream: the n-th windows of all streams are one batch."""
-        results = [np.empty(len(own), np.float32) for own in windows]
-        # Longest first: the streams with an n-th window are then always the first ones.
-        order = sorted(range(len(streams)), key=lambda index: -len(windows[index]))
-        states = np.stack([streams[index].vad_state for index in order])
-        for step in range(len(windows[order[0]]) if order else 0):
-            batch = [index for index in order if len(windows[index]) > step]
-            count = len(batch)
-            inputs = np.stack([windows[index][step] for index in batch])
-            speech, states[:count] = self._vad.speech(inputs, states[:count])
-            for row, index in enumerate(batch):
-                results[index][step] = speech[row]
-        for row, index in enumerate(order):
-            streams[index].vad_state = states[row].copy()
+    def _probabilities(self, framing: Framing) -> NDArray[np.float32]:
+        """Probability of speech (streams, 1 + windows): of the last window before and of each window now.
+
+        The n-th windows of all streams are one batch. The streams keep their new state.
+        """
+        # Most windows first: the streams with an n-th window are then always the first ones.
+        order = np.argsort(-framing.window_counts, kind="stable")
+        counts = framing.window_counts[order]
+        streams = [framing.streams[index] for index in order.tolist()]
+        states = np.stack([stream.vad_state for stream in streams])
+        results = np.empty((len(streams), 1 + int(counts[0])), np.float32)
+        results[:, 0] = [stream.probability for stream in framing.streams]
+        for number in range(int(counts[0])):
+            batch = order[: np.count_nonzero(counts > number)]
+            speech, states[: len(batch)] = self._vad.speech(framing.windows(batch, number), states[: len(batch)])
+            results[batch, number + 1] = speech
+        last = results[order, counts].tolist()
+        for stream, state, probability in zip(streams, states, last, strict=True):
+            stream.vad_state, stream.probability = state.copy(), probability
         return results
+
+    def _features(
+        self,
+        framing: Framing,
+        owners: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        probabilities: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features of the frames of speech (n, 80) and the number of their streams (n,); quality of all frames."""
+        if len(starts) == 0:
+            return np.empty((0, BINS), np.float32), owners
+        frames = sliding_window_view(framing.audio, FRAME_LENGTH)[starts]
+        frames -= frames.mean(axis=1, keepdims=True)
+        powers = np.einsum("ij,ij->i", frames, frames) / np.float32(FRAME_LENGTH)
+        clips = np.concatenate([[0], np.cumsum(np.abs(framing.audio) >= CLIP_LEVEL)])
+        clipped = ((clips[starts + FRAME_LENGTH] - clips[starts]) / FRAME_LENGTH).astype(np.float32)
+        voiced = probabilities > SPEECH_THRESHOLD
+        measure([stream.quality for stream in framing.streams], owners, powers, clipped, voiced)
+        return log_mel(frames[voiced]), owners[voiced]
+
+    @contextmanager
+    def _counted(self, part: str) -> Iterator[None]:
+        start = time.thread_time()
+        yield
+        used = time.thread_time() - start
+        with self._counting:
+            self.cpu_s[part] += used
