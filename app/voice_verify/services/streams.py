@@ -108,6 +108,19 @@ class StreamService:
                 raise
             return self._verification.closed(speaker, net_speech_s=ended.net_speech_s, audio_s=ended.audio_s)
 
+    def verify_at_once(self, uuid: UUID, speaker: str) -> Verification | None:
+        """The same without ever waiting; None when the database must be asked or told. Raises StreamFailed."""
+        with self._lock:
+            stream = self._streams.get(uuid)
+        if stream is None:
+            return None
+        try:
+            self._refresh(stream)
+            return stream.verify_at_once(speaker)
+        except StreamNotFound:
+            # It ends this very moment.
+            return None
+
     def all(self) -> Sequence[Stream]:
         """The running streams, oldest first."""
         with self._lock:
