@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from voice_verify.api import tables
 from voice_verify.api.dependencies import Billing, ServicesDep
 from voice_verify.api.documented import problems
+from voice_verify.api.documents.base import Day
 from voice_verify.api.documents.usage import UsageReport
 from voice_verify.errors import InvalidRequest
 from voice_verify.services.usage import Granularity
@@ -25,11 +26,11 @@ total,12,340,0,61234500,1020.575\r
 """
 
 FromDay = Annotated[
-    date | None,
+    Day | None,
     Query(alias="from", ge=FIRST_DAY, le=LAST_DAY, description="First day; default: the first of this month"),
 ]
 ToDay = Annotated[
-    date | None, Query(alias="to", ge=FIRST_DAY, le=LAST_DAY, description="The day after the last; default: tomorrow")
+    Day | None, Query(alias="to", ge=FIRST_DAY, le=LAST_DAY, description="The day after the last; default: tomorrow")
 ]
 
 

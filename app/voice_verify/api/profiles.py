@@ -24,6 +24,7 @@ from voice_verify.errors import (
 
 router = APIRouter(prefix="/maintenance", tags=["profiles"])
 
+# `uuid:uuid`, so that `active` is never taken for one.
 Upload = Annotated[AudioSourceProfile, Body(openapi_examples={"without arrays": {"value": UPLOAD}})]
 ProfileName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["mobile-noisy"])]
 
@@ -57,7 +58,7 @@ def get_active_profile(services: ServicesDep) -> Profile:
 
 
 @router.get(
-    "/asp/{uuid}",
+    "/asp/{uuid:uuid}",
     summary="Describe a profile",
     dependencies=[Readers],
     responses=problems(ProfileNotFound, InvalidRequest),
@@ -67,7 +68,7 @@ def get_profile(services: ServicesDep, uuid: UUID) -> Profile:
 
 
 @router.delete(
-    "/asp/{uuid}",
+    "/asp/{uuid:uuid}",
     summary="Remove a profile",
     status_code=204,
     dependencies=[Operators],
@@ -79,7 +80,7 @@ def delete_profile(services: ServicesDep, caller: CallerDep, uuid: UUID) -> None
 
 
 @router.post(
-    "/asp/{uuid}/active",
+    "/asp/{uuid:uuid}/active",
     summary="Activate a profile",
     dependencies=[Operators],
     responses=problems(MalformedBody, ProfileNotFound, ProfileModelMismatch, InvalidRequest),

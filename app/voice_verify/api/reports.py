@@ -7,12 +7,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from voice_verify.api import tables
 from voice_verify.api.dependencies import PageSize, Readers, ServicesDep
 from voice_verify.api.documented import problems
-from voice_verify.api.documents.base import MOMENT, STREAM, SpeakerId
+from voice_verify.api.documents.base import MOMENT, STREAM, Moment, SpeakerId
 from voice_verify.api.documents.reports import StreamReport, StreamReports, table
 from voice_verify.errors import InvalidRequest, ReportNotFound
 
@@ -28,12 +27,10 @@ score,log_likelihood_ratio,event_net_speech_s,profile\r
 """
 
 FromMoment = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(alias="from", ge=FIRST_MOMENT, le=LAST_MOMENT, description="Streams that started from then on"),
 ]
-ToMoment = Annotated[
-    AwareDatetime | None, Query(alias="to", ge=FIRST_MOMENT, le=LAST_MOMENT, description="and before then")
-]
+ToMoment = Annotated[Moment | None, Query(alias="to", ge=FIRST_MOMENT, le=LAST_MOMENT, description="and before then")]
 After = Annotated[
     str | None,
     Query(pattern=r"^\d{8}T\d{6}\.\d{6}_[0-9a-f-]{36}$", description="`next` of the page before"),

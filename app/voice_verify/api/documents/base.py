@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from voice_verify.services.speakers import SPEAKER_ID
 
 MODEL = "778e6e0451d76c06f48c472845530bcb371a8ec00a64f4bc5e3fc2c6cd3c5057"
 STREAM = "6f0c2a1e-4f4e-4c53-9d0b-0c8b6f1f7a51"
 MOMENT = "2026-01-31T09:30:00Z"
 
-# Fits an e-mail address, a telephone number and most customer numbers, and needs no escaping in a path.
 SpeakerId = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9+][A-Za-z0-9._@+:=~-]{0,127}$"),
+    StringConstraints(pattern=SPEAKER_ID),
     Field(description="Your identifier of the customer", examples=["customer-4711"]),
 ]
 Seconds = Annotated[float, Field(ge=0)]
@@ -32,7 +34,15 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("must lie within the years 1 to 9999") from error
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _written(value: object) -> object:
+    # Numbers would be taken for seconds since 1970, which the schema does not say.
+    if not isinstance(value, date) and not (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value)):
+        raise ValueError("must be written as in ISO 8601")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 """A moment of a request, with its time zone; kept in UTC."""
 
 

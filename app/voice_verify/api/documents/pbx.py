@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from voice_verify.api.documents.base import MOMENT, Document
+from voice_verify.api.documents.base import MOMENT, Document, line_of_text
 from voice_verify.services.pbx import RegistrationState, Transport
 from voice_verify.store.pbx import Pbx, StoredPbx
 
@@ -18,7 +18,6 @@ PBX = "b5b0a1c8-7e0c-4c0f-8f57-6d1f4f0f5a10"
 LONGEST_HOST = 253
 # A label of a host name: RFC 1123, section 2.1.
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
-PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 def _host(value: str) -> str:
@@ -39,9 +38,7 @@ Host = Annotated[
     Field(min_length=1, max_length=LONGEST_HOST, description="Address or host name", examples=["pbx.example.com"]),
     AfterValidator(_host),
 ]
-Username = Annotated[
-    str, StringConstraints(pattern=PRINTABLE, max_length=128), Field(description="To register with", examples=["vv"])
-]
+Username = Annotated[str, line_of_text(1, 128), Field(description="To register with", examples=["vv"])]
 
 
 class PbxRequest(Document):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from voice_verify.api.documents.base import MODEL, MOMENT, Document, Seconds
 from voice_verify.engine import AudioSourceProfile
@@ -112,7 +112,7 @@ class Profile(ProfileSummary):
 
 
 class ProfileActivation(Document):
-    active: Annotated[bool, Field(description="false: it shall decide no longer", examples=[True])] = True
+    active: Annotated[StrictBool, Field(description="false: it shall decide no longer", examples=[True])] = True
 
 
 def _summary(known: KnownProfile) -> dict[str, Any]:
