@@ -95,6 +95,25 @@ def test_an_unknown_packaged_profile_is_named_with_the_known_ones() -> None:
     assert "mixed" in caught.value.hint
 
 
+def test_a_profile_written_as_json_is_the_same_again() -> None:
+    profile = packaged_profile("mixed")
+    again = AudioSourceProfile.model_validate_json(profile.model_dump_json())
+    assert profile.mean is not None
+    assert profile.wccn is not None
+    np.testing.assert_array_equal(again.mean, profile.mean)
+    np.testing.assert_array_equal(again.wccn, profile.wccn)
+    assert again.model_dump(exclude={"mean", "wccn"}) == profile.model_dump(exclude={"mean", "wccn"})
+
+
+@pytest.mark.parametrize(
+    "wccn", [np.zeros((2, 2)), np.ones((2, 2)), np.diag([1e-7, 1.0]), np.full((2, 2), 1e7), np.full((2, 2), np.nan)]
+)
+def test_refuses_arrays_that_would_make_all_voices_alike(tmp_path: Path, wccn: np.ndarray) -> None:
+    content = document(mean=[0.0, 0.0], wccn=wccn.tolist())
+    with pytest.raises(ProfileError, match="wccn"):
+        AudioSourceProfile.load(written(tmp_path, content))
+
+
 def test_score_is_the_cosine_after_covariance_normalisation() -> None:
     profile = packaged_profile("mixed")
     assert profile.mean is not None
