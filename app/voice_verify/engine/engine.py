@@ -129,7 +129,7 @@ class Engine:
     @property
     def cpu_s(self) -> dict[str, float]:
         """Processor time by part: vad, features, embedding."""
-        return dict(getattr(self._pipeline, "cpu_s", {"vad": 0.0, "features": 0.0, "embedding": 0.0}))
+        return dict(self._pipeline.cpu_s)
 
     @property
     def lag_s(self) -> float:
