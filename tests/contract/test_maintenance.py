@@ -12,7 +12,7 @@ import pytest
 
 from voice_verify.errors import MaintenanceRequired, RestoreRunning, StreamsRunning
 from voice_verify.services import process
-from voice_verify.store import Database
+from voice_verify.store import AuditStore, Database
 from voice_verify.store.maintenance import MaintenanceStore
 
 from .conftest import StartService
@@ -71,6 +71,17 @@ def test_outlives_a_kill_and_closes_what_the_dead_process_left(fresh: Service) -
         now = operator.get("/api/v2/maintenance").json()
         assert now == {**entered, "running_streams": 0}
         problem(client.post("/api/v2/streams"), 503, "maintenance_mode")
+
+
+def test_who_changed_it_is_on_record(fresh: Service) -> None:
+    with fresh.client("operator") as operator:
+        for path in ("lock", "lock", "force_off", "unlock"):
+            operator.post(f"/api/v2/maintenance/{path}").raise_for_status()
+    database = Database(fresh.environment["VV_DATABASE_URL"])
+    records = [record for record in AuditStore(database).all() if record.subject == "service"]
+    database.close()
+    assert [record.action for record in records] == ["maintenance_entered", "streams_forced_off", "maintenance_left"]
+    assert all(record.key_id is not None for record in records)
 
 
 def test_only_operators_change_it(fresh: Service) -> None:

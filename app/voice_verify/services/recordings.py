@@ -17,6 +17,7 @@ from voice_verify.errors import (
     FieldProblem,
     InvalidRequest,
     Overloaded,
+    SpeakerOptedOut,
     TooManyRecordings,
 )
 from voice_verify.services.enrolment import EnrolmentService, Mode
@@ -67,8 +68,8 @@ class RecordingService:
             upload.hear(pool(voices))
             try:
                 enrolled = self._enrolment.enrol(speaker, voices, mode)
-            except EnrolmentRefused as error:
-                upload.refused(self._verification.pseudonym(speaker), error.reasons[0])
+            except (EnrolmentRefused, SpeakerOptedOut) as error:
+                upload.refused(self._verification.pseudonym(speaker), next(iter(error.reasons), error.code))
                 raise
             upload.enrolled(enrolled.pseudonym)
             return enrolled

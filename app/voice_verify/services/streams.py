@@ -158,7 +158,7 @@ class StreamService:
         except EngineError:
             log.exception("stream closed without its last audio", extra={"fields": {"stream": str(uuid)}})
         voice = stream.voice
-        self._usage.heard(stream.meter())
+        self._usage.settle(stream.meter())
         stream.end(reason)
         fields = {"stream": str(uuid), "reason": reason, "net_speech_s": voice.net_speech_s, "audio_s": voice.audio_s}
         log.info("stream ended", extra={"fields": fields})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from voice_verify.errors import FieldProblem, InvalidRequest
+from voice_verify.errors import DatabaseUnavailable, FieldProblem, InvalidRequest
 from voice_verify.store import Database
 from voice_verify.store.usage import DayOfUsage, UsageStore
 
@@ -65,6 +66,12 @@ class UsageService:
         """Count audio of streams; durable after the next `flush`."""
         with self._lock:
             self._stream_ms += milliseconds
+
+    def settle(self, milliseconds: int) -> None:
+        """Count the last audio of a stream; durable when this returns, unless the database is away."""
+        self.heard(milliseconds)
+        with suppress(DatabaseUnavailable):
+            self.flush()
 
     def flush(self) -> None:
         """Write what was heard since the last time; what cannot be written waits. Raises DatabaseUnavailable."""

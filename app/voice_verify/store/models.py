@@ -201,6 +201,16 @@ class StreamRow(Base):
     net_speech_s: Mapped[float]
     audio_s: Mapped[float]
 
+    # A hundred running ones are found at once among the millions that have ended.
+    __table_args__ = (
+        Index(
+            "ix_streams_running",
+            "owner",
+            sqlite_where=text("ended IS NULL"),
+            postgresql_where=text("ended IS NULL"),
+        ),
+    )
+
 
 class StreamEventRow(Base):
     """Enrolments and verifications of a stream: equal answers in a row are one event with a count."""

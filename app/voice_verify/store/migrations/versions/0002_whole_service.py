@@ -142,6 +142,8 @@ def _create_reports() -> None:
         sa.PrimaryKeyConstraint("uuid", name="pk_streams"),
     )
     op.create_index("ix_streams_started", "streams", ["started"])
+    running = sa.text("ended IS NULL")
+    op.create_index("ix_streams_running", "streams", ["owner"], sqlite_where=running, postgresql_where=running)
     op.create_table(
         "stream_events",
         sa.Column("id", sa.Integer(), nullable=False),
