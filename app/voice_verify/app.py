@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 # What other processes on the database changed is seen within a second.
 REFRESH_S = 0.5
 TICK_S = 1.0
+# What may take long: streams that dead processes left open, and reports that are too old.
+CLEANING_S = 60.0
 
 
 def create(services: Services) -> FastAPI:
@@ -45,7 +47,16 @@ def create(services: Services) -> FastAPI:
         services.start()
         ticking = [
             asyncio.create_task(_every(REFRESH_S, services.voiceprints.refresh, services.profiles.refresh)),
-            asyncio.create_task(_every(TICK_S, *_parts(services))),
+            asyncio.create_task(
+                _every(
+                    TICK_S,
+                    services.streams.tick,
+                    services.usage.flush,
+                    services.register.tick,
+                    services.maintenance.tick,
+                )
+            ),
+            asyncio.create_task(_every(CLEANING_S, services.maintenance.recover, services.reports.tick)),
         ]
         log.info("started", extra={"fields": {"version": __version__, "port": services.settings.port}})
         yield
@@ -78,17 +89,6 @@ def create(services: Services) -> FastAPI:
     app.add_middleware(OnePath)
     app.add_middleware(Observation, services=services)
     return app
-
-
-def _parts(services: Services) -> Sequence[Callable[[], None]]:
-    """What happens once a second."""
-    return (
-        services.streams.tick,
-        services.usage.flush,
-        services.register.tick,
-        services.maintenance.tick,
-        services.reports.tick,
-    )
 
 
 async def _every(interval_s: float, *parts: Callable[[], None]) -> None:
