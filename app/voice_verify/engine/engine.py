@@ -9,55 +9,31 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_verify.engine.backlog import Backlog, Waiting
+from voice_verify.engine.backlog import Waiting
 from voice_verify.engine.chunks import ChunkQueue, Queued
 from voice_verify.engine.encoding import Block, Encoding, decode_all
 from voice_verify.engine.errors import NotRunning, Overloaded, StreamExists, StreamFailed, UnknownStream
 from voice_verify.engine.features import SAMPLE_RATE
 from voice_verify.engine.limits import MAX_WAITING_CHUNKS, MAX_WAITING_S, MAX_WAITING_TOTAL_S
+from voice_verify.engine.live import QUALITY_SAMPLES, LiveStream, OnUpdate
 from voice_verify.engine.model import read_model_info
 from voice_verify.engine.pipeline import EMBEDDING_BATCH, STEP_SAMPLES, Chunk, Pipeline
-from voice_verify.engine.stream import StreamState
 from voice_verify.engine.voice import Voice
 
 log = logging.getLogger(__name__)
 
-OnUpdate = Callable[[UUID, Voice], None]
-
 # Streams push every 20 to 100 ms; gathering for this long makes batches of them.
 _GATHER_S = 0.1
-# The quality of a stream is worked out anew after that much audio: it costs as much as all else that is kept.
-_QUALITY_SAMPLES = SAMPLE_RATE // 2
 
 
-class _Stream:
-    """An open stream; the engine's lock protects all but `state`.
-
-    The thread that hears has the state's audio, whoever embeds a chunk of the stream the state's sum.
-    """
-
-    def __init__(self, identity: UUID, state: StreamState, on_update: OnUpdate | None) -> None:
-        self.identity = identity
-        self.state = state
-        self.backlog = Backlog()
-        self.on_update = on_update
-        self.voice = state.voice()
-        self.samples_heard = 0
-        self.quality_due = _QUALITY_SAMPLES
-        self.being_heard = False
-        self.closing = False
-        self.closed = threading.Event()
-        self.failure: StreamFailed | None = None
-
-
-Taken = list[tuple[_Stream, list[Waiting]]]
+Taken = list[tuple[LiveStream, list[Waiting]]]
 
 
 class Engine:
@@ -72,11 +48,11 @@ class Engine:
         self._lock = threading.Lock()
         self._audio = threading.Condition(self._lock)
         self._speech = threading.Condition(self._lock)
-        self._streams: dict[UUID, _Stream] = {}
+        self._streams: dict[UUID, LiveStream] = {}
         # The streams whose backlog holds something, and the samples in all of them.
-        self._ready: dict[UUID, _Stream] = {}
+        self._ready: dict[UUID, LiveStream] = {}
         self._waiting = 0
-        self._chunks: ChunkQueue[_Stream] = ChunkQueue()
+        self._chunks: ChunkQueue[LiveStream] = ChunkQueue()
         # When the oldest audio of the step that is being heard arrived.
         self._hearing: float | None = None
         # The last step left some of a backlog.
@@ -148,7 +124,7 @@ class Engine:
             self._must_run()
             if stream in self._streams:
                 raise StreamExists(f"stream {stream} is open already", hint="close it, or choose another identity")
-            self._streams[stream] = _Stream(stream, self._pipeline.new_stream(), on_update)
+            self._streams[stream] = LiveStream(stream, self._pipeline.new_stream(), on_update)
 
     def push(self, stream: UUID, samples: NDArray[np.float32]) -> None:
         """Add 8 kHz mono samples in [-1, 1] (n,) to a stream, any number; values beyond are clipped. Never blocks.
@@ -247,7 +223,7 @@ class Engine:
         if threading.current_thread() in self._threads:
             raise RuntimeError("a listener would wait for itself: close streams and stop the engine elsewhere")
 
-    def _entry(self, stream: UUID) -> _Stream:
+    def _entry(self, stream: UUID) -> LiveStream:
         try:
             return self._streams[stream]
         except KeyError:
@@ -293,7 +269,7 @@ class Engine:
             samples = iter(decode_all([(block.encoding, block.samples) for _, blocks in taken for block in blocks]))
             chunks = self._pipeline.advance([(entry.state, [next(samples) for _ in blocks]) for entry, blocks in taken])
             due = [entry for entry in entries if entry.samples_heard >= entry.quality_due]
-            qualities = {entry: entry.state.voice().quality for entry in due}
+            qualities = {entry: entry.state.quality.quality() for entry in due}
         except Exception:
             self._fail(entries)
             chunks, qualities = [], {}
@@ -308,7 +284,7 @@ class Engine:
                 quality = qualities.get(entry, old.quality)
                 entry.voice = Voice(old.embedding, old.net_speech_s, entry.samples_heard / SAMPLE_RATE, quality)
             for entry in qualities:
-                entry.quality_due = entry.samples_heard + _QUALITY_SAMPLES
+                entry.quality_due = entry.samples_heard + QUALITY_SAMPLES
             for chunk in chunks:
                 owner = owners[id(chunk.stream)]
                 self._chunks.put(Queued(owner, chunk, arrivals[owner]))
@@ -327,7 +303,7 @@ class Engine:
                 return
             self._embed_batch(batch)
 
-    def _embed_batch(self, batch: list[Queued[_Stream]]) -> None:
+    def _embed_batch(self, batch: list[Queued[LiveStream]]) -> None:
         entries = list(dict.fromkeys(queued.owner for queued in batch))
         try:
             self._pipeline.embed([queued.chunk for queued in batch])
@@ -348,7 +324,7 @@ class Engine:
         with self._lock:
             self._release(entries)
 
-    def _tell(self, entry: _Stream) -> None:
+    def _tell(self, entry: LiveStream) -> None:
         if entry.on_update is not None:
             try:
                 entry.on_update(entry.identity, entry.voice)
@@ -357,7 +333,7 @@ class Engine:
 
     # What follows runs in any of them.
 
-    def _fail(self, entries: Sequence[_Stream]) -> None:
+    def _fail(self, entries: Sequence[LiveStream]) -> None:
         log.exception("the audio of %d stream(s) could not be processed", len(entries))
         with self._lock:
             for entry in entries:
@@ -369,7 +345,7 @@ class Engine:
                 self._ready.pop(entry.identity, None)
                 self._chunks.drop(entry)
 
-    def _release(self, entries: Sequence[_Stream]) -> None:
+    def _release(self, entries: Sequence[LiveStream]) -> None:
         """Let go of those that are closing and have nothing left to process; the lock is held."""
         for entry in entries:
             busy = len(entry.backlog) or entry.being_heard or self._chunks.has(entry)
