@@ -206,7 +206,8 @@ def _identity(number: int) -> UUID:
 
 def _step_back() -> None:
     """Lower this thread's share: on Linux each thread has a priority of its own."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RECORDING_NICE)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RECORDING_NICE)
 
 
 def main() -> None:
@@ -214,7 +215,9 @@ def main() -> None:
     # A terminal and systemd signal the whole group; the service says when it has no more use for this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(NICE)
+    # A sandbox may forbid it; then queries wait a little at times.
+    with suppress(PermissionError):
+        os.nice(NICE)
     logs.configure()
     descriptor, model_dir, threads = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     status = 0
