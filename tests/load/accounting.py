@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 TICKS_S = os.sysconf("SC_CLK_TCK")
 PARTS = "vv_cpu_seconds"
+# The others are of the API process.
+ENGINE_PARTS = ("vad", "features", "embedding", "engine_other")
 # Fields of /proc/PID/stat after the name, see proc(5): utime, stime, cutime, cstime.
 UTIME, STIME, CUTIME, CSTIME = 11, 12, 13, 14
 
@@ -45,19 +47,16 @@ class Usage:
         )
 
     def by_part(self) -> dict[str, float]:
-        """Every CPU second once: what the service publishes, the rest of each process, PostgreSQL.
-
-        The part "websocket" is what the API process did besides the other parts that it publishes.
-        """
-        inside = ("vad", "features", "embedding", "engine_other")
-        beside = {part: seconds for part, seconds in self.parts.items() if part not in (*inside, "websocket")}
-        engine = {part: self.parts[part] for part in inside if part in self.parts}
-        parts = {"websocket": self.api - sum(beside.values()), **beside, **engine}
-        if self.engine:
-            parts["engine, unnamed"] = self.engine - sum(engine.values())
-        elif engine:
-            parts["websocket"] -= sum(engine.values())
-        return parts | {"PostgreSQL": self.postgresql}
+        """Every CPU second once: what the service publishes, what is left of each process, PostgreSQL."""
+        engine = {part: self.parts[part] for part in ENGINE_PARTS if part in self.parts}
+        api = {part: seconds for part, seconds in self.parts.items() if part not in engine}
+        return {
+            **api,
+            "API process, rest": self.api - sum(api.values()),
+            **engine,
+            "engine process, rest": self.engine - sum(engine.values()),
+            "PostgreSQL": self.postgresql,
+        }
 
 
 def usage(service: int, postgresql: int | None, metrics_url: str) -> Usage:
