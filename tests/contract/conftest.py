@@ -58,6 +58,30 @@ def service(
         assert '"stopped"' in running.log
 
 
+@pytest.fixture(scope="module")
+def administered(
+    database: Callable[[str], str], model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A running service of a module's own, for tests that change what holds for all, on each kind of database."""
+    running = Service(tmp_path_factory.mktemp("administered"), model_dir, database(f"administered_{uuid4().hex}"))
+    running.prepare("integrator", "operator", "billing", "viewer")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def sibling(administered: Service, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Another process on the database of `administered`."""
+    same = administered.environment
+    folder = tmp_path_factory.mktemp("sibling")
+    running = Service(folder, model_dir, same["VV_DATABASE_URL"], data_key_file=same["VV_DATA_KEY_FILE"])
+    running.keys = administered.keys
+    running.start()
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def fresh(database: Callable[[str], str], model_dir: Path, tmp_path: Path) -> Iterator[Service]:
     """A running service of a test's own with nobody enrolled, on each kind of database."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,6 @@ import pytest
 
 from voice_verify.engine import packaged_profile
 
-from .conftest import StartService
 from .running import Service, problem, until
 from .speech import ANNA, ENROLMENT, TEST, samples, wav
 
@@ -21,13 +20,18 @@ MIXED = packaged_profile("mixed")
 
 
 @pytest.fixture
-def fresh(fresh: Service) -> Service:
-    fresh.prepare("integrator", "operator", "viewer")
-    return fresh
+def service(administered: Service) -> Iterator[Service]:
+    """With no uploaded profile before and after each test."""
+    yield administered
+    with administered.client("operator") as operator:
+        operator.post(f"{PATH}/{MIXED.uuid}/active").raise_for_status()
+        for profile in operator.get(PATH).json()["profiles"]:
+            if profile["origin"] == "uploaded":
+                operator.delete(f"{PATH}/{profile['uuid']}").raise_for_status()
 
 
-def test_the_packaged_profile_applies_until_another_is_active(fresh: Service) -> None:
-    with fresh.client("viewer") as viewer:
+def test_the_packaged_profile_applies_until_another_is_active(service: Service) -> None:
+    with service.client("viewer") as viewer:
         listed = viewer.get(f"{PATH}/").json()["profiles"]
         active = viewer.get(f"{PATH}/active").json()
     assert {item["name"]: item["active"] for item in listed} == {
@@ -43,9 +47,9 @@ def test_the_packaged_profile_applies_until_another_is_active(fresh: Service) ->
     assert "wccn" not in active
 
 
-def test_an_uploaded_profile_decides_on_running_streams_at_once(fresh: Service) -> None:
-    fresh.enrol(ANNA, wav(samples(ANNA, ENROLMENT, 30))).raise_for_status()
-    with fresh.client("operator") as operator, fresh.stream() as stream:
+def test_an_uploaded_profile_decides_on_running_streams_at_once(service: Service) -> None:
+    service.enrol(ANNA, wav(samples(ANNA, ENROLMENT, 30))).raise_for_status()
+    with service.client("operator") as operator, service.stream() as stream:
         stream.send(samples(ANNA, TEST, 8))
         until(lambda: stream.post("verify", ANNA).json()["decision"] == "verified")
         strict = _profile("strict", thresholds={"verified": 900.0, "not_verified": -900.0})
@@ -64,22 +68,22 @@ def test_an_uploaded_profile_decides_on_running_streams_at_once(fresh: Service) 
         assert stream.post("verify", ANNA).json()["decision"] == "verified"
 
 
-def test_the_choice_survives_a_kill(fresh: Service) -> None:
+def test_the_choice_survives_a_kill(service: Service) -> None:
     profile = _profile("kept")
-    with fresh.client("operator") as operator:
+    with service.client("operator") as operator:
         operator.post(PATH, json=profile).raise_for_status()
         for chosen, path in ((profile["uuid"], f"{PATH}/{profile['uuid']}/active"), (None, _load("g711-clean"))):
             operator.post(path).raise_for_status()
-            fresh.stop(signal.SIGKILL)
-            fresh.start()
+            service.stop(signal.SIGKILL)
+            service.start()
             active = operator.get(f"{PATH}/active").json()
             assert active["uuid"] == (chosen or str(packaged_profile("g711-clean").uuid))
 
 
-def test_the_active_profile_and_packaged_ones_cannot_be_removed(fresh: Service) -> None:
+def test_the_active_profile_and_packaged_ones_cannot_be_removed(service: Service) -> None:
     profile = _profile("mine")
     path = f"{PATH}/{profile['uuid']}"
-    with fresh.client("operator") as operator:
+    with service.client("operator") as operator:
         operator.post(PATH, json=profile).raise_for_status()
         operator.post(f"{path}/active").raise_for_status()
         problem(operator.delete(path), 409, "profile_active")
@@ -91,8 +95,8 @@ def test_the_active_profile_and_packaged_ones_cannot_be_removed(fresh: Service) 
         problem(operator.post(f"{path}/active"), 404, "profile_not_found")
 
 
-def test_loads_the_highest_uploaded_version_of_a_name_else_the_packaged_one(fresh: Service) -> None:
-    with fresh.client("operator") as operator:
+def test_loads_the_highest_uploaded_version_of_a_name_else_the_packaged_one(service: Service) -> None:
+    with service.client("operator") as operator:
         assert operator.post(_load("mobile-noisy")).json()["origin"] == "packaged"
         for version in (2, 7, 3):
             operator.post(PATH, json=_profile("mobile-noisy", version=version)).raise_for_status()
@@ -101,9 +105,9 @@ def test_loads_the_highest_uploaded_version_of_a_name_else_the_packaged_one(fres
         problem(operator.post(_load("unheard-of")), 404, "profile_not_found")
 
 
-def test_a_profile_is_added_once(fresh: Service) -> None:
+def test_a_profile_is_added_once(service: Service) -> None:
     profile = _profile("once")
-    with fresh.client("operator") as operator:
+    with service.client("operator") as operator:
         operator.post(PATH, json=profile).raise_for_status()
         for again in (
             profile,
@@ -115,9 +119,9 @@ def test_a_profile_is_added_once(fresh: Service) -> None:
             problem(operator.post(PATH, json=again), 409, "profile_exists")
 
 
-def test_a_profile_for_another_model_is_kept_and_says_why_it_cannot_be_active(fresh: Service) -> None:
+def test_a_profile_for_another_model_is_kept_and_says_why_it_cannot_be_active(service: Service) -> None:
     foreign = _profile("foreign", model_identity="f" * 64)
-    with fresh.client("operator") as operator:
+    with service.client("operator") as operator:
         assert "another" not in operator.post(PATH, json=foreign).json()["problem"]
         refused = problem(operator.post(f"{PATH}/{foreign['uuid']}/active"), 409, "profile_model_mismatch")
         assert "f" * 12 in refused["detail"]
@@ -143,14 +147,12 @@ def test_a_profile_for_another_model_is_kept_and_says_why_it_cannot_be_active(fr
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_names_what_is_wrong_with_a_profile(service: Service, change: dict[str, Any], field: str) -> None:
     with service.client("operator") as operator:
         refused = problem(operator.post(PATH, json=_profile("wrong") | change), 422, "invalid_request")
     assert field in {item["field"] for item in refused["errors"]}, refused
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_only_operators_change_profiles(service: Service) -> None:
     with service.client("viewer") as viewer:
         for answer in (
@@ -162,23 +164,18 @@ def test_only_operators_change_profiles(service: Service) -> None:
             problem(answer, 403, "forbidden")
 
 
-def test_another_process_decides_by_the_new_profile_within_a_second(
-    database: Callable[[str], str], start_service: StartService
-) -> None:
-    url = database(f"profiles_{uuid4().hex}")
-    first, second = start_service(url), start_service(url)
-    first.prepare("operator")
-    with first.client("operator") as here:
+def test_another_process_decides_by_the_new_profile_within_a_second(service: Service, sibling: Service) -> None:
+    with service.client("operator") as here:
         profiles = [_profile(f"racing-{number}") for number in range(4)]
         for profile in profiles:
             here.post(PATH, json=profile).raise_for_status()
         with ThreadPoolExecutor() as pool:
-            paths = [f"{service.url}{PATH}/{item['uuid']}/active" for item in profiles for service in (first, second)]
+            paths = [f"{one.url}{PATH}/{item['uuid']}/active" for item in profiles for one in (service, sibling)]
             answers = list(pool.map(here.post, paths))
         assert {answer.status_code for answer in answers} == {200}
         active = [item["uuid"] for item in here.get(PATH).json()["profiles"] if item["active"]]
         assert len(active) == 1
-        until(lambda: here.get(f"{second.url}{PATH}/active").json()["uuid"] == _active(first, here))
+        until(lambda: here.get(f"{sibling.url}{PATH}/active").json()["uuid"] == _active(service, here))
 
 
 def _active(service: Service, client: Any) -> str:

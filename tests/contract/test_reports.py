@@ -124,12 +124,12 @@ def test_is_a_table_for_who_asks_for_csv(service: Service) -> None:
     assert (row["outcome"], row["event_net_speech_s"], row["codec"]) == ("verified", "3.0", "alaw")
 
 
-def test_a_crash_leaves_the_report_of_the_stream(fresh: Service) -> None:
-    with fresh.stream() as stream:
+def test_a_crash_leaves_the_report_of_the_stream(administered: Service) -> None:
+    with administered.stream() as stream:
         stream.send(samples(ANNA, TEST, 2))
-        fresh.stop(signal.SIGKILL)
-    fresh.start()
-    with fresh.client() as client:
+        administered.stop(signal.SIGKILL)
+    administered.start()
+    with administered.client() as client:
         report = client.get(f"{PATH}/{stream.uuid}").json()
     assert (report["end_reason"], report["events"]) == ("service_stopped", [])
 
@@ -174,11 +174,11 @@ def test_billing_reads_no_reports(service: Service) -> None:
         problem(billing.get(PATH), 403, "forbidden")
 
 
-def test_an_upload_that_the_service_did_not_finish_is_closed(fresh: Service) -> None:
-    uuid = _insert(fresh, datetime.now(UTC), ended=False)
-    with fresh.client() as client:
-        fresh.stop(signal.SIGKILL)
-        fresh.start()
+def test_an_upload_that_the_service_did_not_finish_is_closed(administered: Service) -> None:
+    uuid = _insert(administered, datetime.now(UTC), ended=False)
+    with administered.client() as client:
+        administered.stop(signal.SIGKILL)
+        administered.start()
         until(lambda: client.get(f"{PATH}/{uuid}").status_code == 200)
 
 
