@@ -1,0 +1,81 @@
+"""What is doubtful about the recordings: wrong names, two names of one voice, noise, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vvctl.profile.embeddings import Take
+from vvctl.profile.trials import pooled
+
+if TYPE_CHECKING:
+    from voice_verify.engine import AudioSourceProfile
+
+MIN_SPEECH_S = 5
+"""Less speech than this is too uncertain to doubt a name for."""
+SHOWN = 20
+
+
+def doubts(takes: Sequence[Take], profile: AudioSourceProfile) -> list[str]:
+    """Everything found, in words, judged by `profile`; nothing is changed."""
+    by_speaker: dict[str, list[Take]] = {}
+    for take in takes:
+        if len(take.embeddings):
+            by_speaker.setdefault(take.speaker, []).append(take)
+    return [*_one_voice(by_speaker, profile), *_wrong_name(by_speaker, profile), *_quality(takes, profile)]
+
+
+def _one_voice(by_speaker: dict[str, list[Take]], profile: AudioSourceProfile) -> list[str]:
+    """Pairs of speakers that the profile would verify as each other."""
+    known = {name: np.concatenate([take.embeddings for take in takes]) for name, takes in by_speaker.items()}
+    known = {name: chunks for name, chunks in known.items() if len(chunks) >= MIN_SPEECH_S}
+    found = []
+    for one, other in combinations(known, 2):
+        score = profile.score(pooled(known[one]), pooled(known[other]))
+        ratio = profile.log_likelihood_ratio(score, min(len(known[one]), len(known[other])))
+        if ratio >= profile.thresholds.verified:
+            found.append((ratio, f"Same voice under two names? {one} and {other} (log-likelihood ratio {ratio:+.1f})"))
+    return _shown(found)
+
+
+def _wrong_name(by_speaker: dict[str, list[Take]], profile: AudioSourceProfile) -> list[str]:
+    """Takes that speak rather against than for the other takes of their speaker."""
+    found = []
+    for takes in by_speaker.values():
+        for index, take in enumerate(takes):
+            others = [other.embeddings for other in takes[:index] + takes[index + 1 :]]
+            rest = np.concatenate(others) if others else take.embeddings[:0]
+            seconds = min(len(rest), len(take.embeddings))
+            if seconds < MIN_SPEECH_S:
+                continue
+            ratio = profile.log_likelihood_ratio(profile.score(pooled(rest), pooled(take.embeddings)), seconds)
+            if ratio < 0:
+                words = f"Another voice than the rest of its speaker? {take.label} (log-likelihood ratio {ratio:+.1f})"
+                found.append((-ratio, words))
+    return _shown(found)
+
+
+def _quality(takes: Sequence[Take], profile: AudioSourceProfile) -> list[str]:
+    limits = profile.limits
+    noisy = [
+        (-take.snr_db, f"Low SNR: {take.label} has {take.snr_db:.0f} dB, the limit is {limits.minimum_snr_db:g} dB")
+        for take in takes
+        if take.snr_db is not None and take.snr_db < limits.minimum_snr_db
+    ]
+    clipped = [
+        (take.clipped_share, f"Clipped: {take.label}, {take.clipped_share:.1%} of the speech")
+        for take in takes
+        if take.clipped_share > limits.maximum_clipped_share
+    ]
+    silent = [(take.audio_s, f"Hardly any speech: {take.label}") for take in takes if not len(take.embeddings)]
+    return [*_shown(noisy), *_shown(clipped), *_shown(silent)]
+
+
+def _shown(found: list[tuple[float, str]]) -> list[str]:
+    """The worst first, and how many more."""
+    ordered = [words for _, words in sorted(found, reverse=True)]
+    more = len(ordered) - SHOWN
+    return ordered[:SHOWN] + ([f"… and {more} more like it"] if more > 0 else [])
