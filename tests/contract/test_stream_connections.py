@@ -62,6 +62,16 @@ def test_hears_the_speaker_on_one_of_two_channels(service: Service) -> None:
     assert end["audio_s"] == 8
 
 
+def test_takes_frames_in_fragments(service: Service) -> None:
+    audio = samples(ANNA, TEST, 2).tobytes()
+    with service.stream() as stream:
+        for start in range(0, len(audio), 3200):
+            frame = audio[start : start + 3200]
+            # Cut inside a sample; every other frame in one piece.
+            stream.connection.send([frame[:1001], frame[1001:]] if start % 6400 else frame)
+        assert stream.end()["audio_s"] == 2
+
+
 def test_refuses_an_enrolment_when_the_call_ends_too_early(service: Service) -> None:
     with service.stream() as stream:
         stream.post("enroll", "early")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -50,6 +51,7 @@ STATUS_S = 1.0
 PROGRESS_S = 0.5
 # Closing waits for what the stream sent last, a few milliseconds; the clients of many streams may hang up at once.
 _CLOSERS = 8
+_ENCODINGS = tuple(Encoding)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -101,7 +103,7 @@ class Host:
         self._told[stream] = 0.0
 
     def _audio(self, message: Message) -> None:
-        encoding = Encoding(message.code)
+        encoding = _ENCODINGS[message.code]
         samples = np.frombuffer(message.content, encoding.dtype)
         try:
             self._engine.push_encoded(_identity(message.number), encoding, samples, self._arrived)
@@ -200,6 +202,8 @@ class Host:
         )
 
 
+# Asked for with every frame.
+@lru_cache(maxsize=4096)
 def _identity(number: int) -> UUID:
     return UUID(int=number)
 
