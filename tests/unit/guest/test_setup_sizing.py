@@ -21,6 +21,7 @@ def test_machine_of_a_tier_holds_its_calls(tier: Tier) -> None:
     # What a machine sees is less than what it was given.
     found = size(TIERS, tier["cores"], tier["memory_gb"] * 0.97)
     assert (found["tier"], found["streams"]) == (tier["id"], tier["calls"])
+    assert found["engine_threads"] == tier["engine_threads"]
 
 
 def test_scarcer_of_cores_and_memory_decides() -> None:
@@ -33,8 +34,9 @@ def test_smaller_machine_holds_its_share() -> None:
     assert (found["tier"], found["streams"]) == (0, TIERS[0]["calls"] // 2)
 
 
-def test_smallest_machine_holds_one_stream() -> None:
-    assert size(TIERS, 1, 0.25)["streams"] == 1
+def test_smallest_machine_holds_one_stream_with_one_thread() -> None:
+    found = size(TIERS, 1, 0.25)
+    assert (found["streams"], found["engine_threads"]) == (1, 1)
 
 
 def test_this_machine_is_measured() -> None:

@@ -78,7 +78,7 @@ def _load(record: Path) -> dict[str, Any] | None:
 def leave_notes(settings: dict[str, Any], outcome: dict[str, Any]) -> None:
     """Tell the service what this machine can hold, and the console what happened; both in memory only."""
     size = sizing.this_machine(settings["tiers"])
-    lines = [f"VV_MAX_STREAMS={size['streams']}"]
+    lines = [f"VV_MAX_STREAMS={size['streams']}", f"VV_ENGINE_THREADS={size['engine_threads']}"]
     domain = outcome["values"]["domain"]
     if domain:
         port = "" if settings["http_port"] == 80 else f":{settings['http_port']}"

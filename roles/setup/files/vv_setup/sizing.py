@@ -18,6 +18,7 @@ class Tier(TypedDict):
     calls: int
     cores: int
     memory_gb: int
+    engine_threads: int
 
 
 class Sizing(TypedDict):
@@ -26,6 +27,7 @@ class Sizing(TypedDict):
     tier: int
     label: str
     streams: int
+    engine_threads: int
     cores: int
     memory_gb: float
 
@@ -35,12 +37,15 @@ def size(tiers: Sequence[Tier], cores: int, memory_gb: float) -> Sizing:
     fitting = [tier for tier in tiers if cores >= tier["cores"] and memory_gb >= tier["memory_gb"] * _MEMORY_TOLERANCE]
     if fitting:
         best = max(fitting, key=lambda tier: tier["calls"])
-        tier, label, streams = best["id"], best["label"], best["calls"]
+        tier, label, streams, threads = best["id"], best["label"], best["calls"], best["engine_threads"]
     else:
         smallest = min(tiers, key=lambda tier: tier["calls"])
         share = min(cores / smallest["cores"], memory_gb / smallest["memory_gb"])
-        tier, label, streams = 0, f"below {smallest['label']}", max(1, int(smallest["calls"] * share))
-    return {"tier": tier, "label": label, "streams": streams, "cores": cores, "memory_gb": round(memory_gb, 1)}
+        tier, label, streams, threads = 0, f"below {smallest['label']}", max(1, int(smallest["calls"] * share)), 1
+    return {
+        "tier": tier, "label": label, "streams": streams, "engine_threads": threads,
+        "cores": cores, "memory_gb": round(memory_gb, 1),
+    }  # fmt: skip
 
 
 def this_machine(tiers: Sequence[Tier]) -> Sizing:
