@@ -21,8 +21,8 @@ UTILISATION = 0.6
 PROBE = Shape(calls=16, seconds=8)
 SIDE_S = 12
 RAMP_S = 30
-# The ramp ends far beyond what the target suggests that a whole core could hold.
-RAMP_FACTOR = 1.5 / UTILISATION
+# The ramp ends at what would need so many cores.
+RAMP_CORES = 1.8
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _serve(service: Subject, talks: Sequence[Conversation], options: Options, fi
     findings.runs["target"] = target
     findings.runs["aligned"] = run.execute(service, talks, Shape(calls, SIDE_S, aligned=True), LOAD_CORE)
     findings.runs["20 ms frames"] = run.execute(service, talks, Shape(calls, SIDE_S, frame_ms=20), LOAD_CORE)
-    ramp = Shape(calls, RAMP_S, arriving=int(calls * (RAMP_FACTOR - 1)))
+    ramp = Shape(calls, RAMP_S, arriving=max(1, int(RAMP_CORES / target.cpu_per_call_s) - calls))
     findings.runs["ramp"] = run.execute(service, talks, ramp, LOAD_CORE)
     try:
         environment = instructions.avx2_only(options.folder / "avx2")

@@ -89,9 +89,9 @@ class Result:
         return sum(outcome.sent_s - (outcome.heard_s or 0.0) for outcome in self.outcomes if outcome.refused is None)
 
     def speech_share(self) -> float:
-        """Net speech in the audio, as the engine heard it."""
+        """Net speech in the audio, as the engine heard it: in whole seconds, so that half of one is missing a call."""
         heard = [outcome for outcome in self.outcomes if outcome.heard_s]
-        return sum(outcome.net_speech_s for outcome in heard) / max(1e-9, sum(each.heard_s or 0 for each in heard))
+        return sum(each.net_speech_s + 0.5 for each in heard) / max(1e-9, sum(each.heard_s or 0 for each in heard))
 
 
 @dataclass(frozen=True)
