@@ -2,6 +2,8 @@
 
 __version__ = "0.1.0"
 API_PORT = 8000
+SIP_PORT = 5060
+SIPS_PORT = 5061
 PROFILE = "mixed"
 MAX_STREAMS = 50
 UPLOAD_MB = 64

@@ -96,6 +96,8 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
     service = {
         "__version__": appliance.product.version,
         "API_PORT": appliance.port("api").first,
+        "SIP_PORT": appliance.port("sip").first,
+        "SIPS_PORT": appliance.port("sips").first,
         "PROFILE": appliance.packaged_profile,
         "MAX_STREAMS": appliance.tiers[0].calls,
         "UPLOAD_MB": limits.upload_mb,

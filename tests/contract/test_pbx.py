@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from sqlalchemy import select
 
 from voice_verify.store import Database
 from voice_verify.store.models import PbxRow
+from vvctl.appliance import find_root, load
 
 from .running import Service, problem
 
 PATH = "/api/v2/pbx"
+APPLIANCE = load(find_root(Path(__file__).parent) / "appliance.yml")
 
 
 def test_is_added_listed_changed_and_removed(service: Service) -> None:
@@ -20,7 +23,10 @@ def test_is_added_listed_changed_and_removed(service: Service) -> None:
         added = operator.post(f"{PATH}/", json=_pbx("Branch Lyon", transport="tls"))
         assert added.status_code == 201, added.text
         lyon = added.json()
-        assert (lyon["port"], lyon["registration"]) == (5061, {"state": "not_registered", "last_error": None})
+        assert (lyon["port"], lyon["registration"]) == (
+            APPLIANCE.port("sips").first,
+            {"state": "not_registered", "last_error": None},
+        )
         assert lyon in operator.get(PATH).json()["pbx"]
         path = f"{PATH}/{lyon['uuid']}"
         changed = operator.put(path, json=_pbx("Branch Lyon", host="2001:db8::7", port=5080)).json()

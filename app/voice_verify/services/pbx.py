@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from voice_verify import _generated
 from voice_verify.errors import PbxNotFound
 from voice_verify.store.pbx import Pbx, PbxStore, StoredPbx
 
@@ -19,7 +20,7 @@ class Transport(StrEnum):
     @property
     def port(self) -> int:
         """The one that is usual: RFC 3261, section 19.1.2."""
-        return 5061 if self is Transport.tls else 5060
+        return _generated.SIPS_PORT if self is Transport.tls else _generated.SIP_PORT
 
 
 class RegistrationState(StrEnum):

@@ -15,6 +15,7 @@ from voice_verify.services.pbx import RegistrationState, Transport
 from voice_verify.store.pbx import Pbx, StoredPbx
 
 PBX = "b5b0a1c8-7e0c-4c0f-8f57-6d1f4f0f5a10"
+PORT = f"Default {Transport.udp.port}, with tls {Transport.tls.port}"
 LONGEST_HOST = 253
 # A label of a host name: RFC 1123, section 2.1.
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
@@ -44,9 +45,7 @@ Username = Annotated[str, line_of_text(1, 128), Field(description="To register w
 class PbxRequest(Document):
     name: Name
     host: Host
-    port: Annotated[int | None, Field(ge=1, le=65535, description="Default 5060, with tls 5061", examples=[5061])] = (
-        None
-    )
+    port: Annotated[int | None, Field(ge=1, le=65535, description=PORT, examples=[Transport.tls.port])] = None
     transport: Annotated[Transport, Field(examples=["tls"])] = Transport.udp
     username: Username | None = None
     password: Annotated[
@@ -82,7 +81,7 @@ class PbxInstance(Document):
     uuid: Annotated[UUID, Field(examples=[PBX])]
     name: Name
     host: Host
-    port: Annotated[int, Field(examples=[5061])]
+    port: Annotated[int, Field(examples=[Transport.tls.port])]
     transport: Annotated[Transport, Field(examples=["tls"])]
     username: Annotated[str | None, Field(examples=["vv"])]
     has_password: Annotated[bool, Field(description="The password itself is never shown", examples=[True])]
