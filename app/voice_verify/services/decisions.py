@@ -50,10 +50,10 @@ class Decisions:
 
     def ask_at_once(self, speaker: str, voice: Voice) -> Verification | None:
         """The same without ever waiting; None when the database must be asked or told."""
-        verification = self._verifier.verify_at_once(speaker, voice, self._projection)
-        if verification is None or (verification.judged and speaker not in self._invoiced):
+        if speaker not in self._invoiced:
             return None
-        return self._follow(verification)
+        verification = self._verifier.verify_at_once(speaker, voice, self._projection)
+        return None if verification is None else self._follow(verification)
 
     def renew(self, voice: Voice) -> None:
         """Tell how the followed decisions have moved."""
