@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from voice_verify import __version__
 from voice_verify.api import (
+    backup,
     billing,
     docs,
     keys,
@@ -77,14 +78,16 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     api = APIRouter(prefix="/api/v2")
-    for module in (recordings, streams, speakers, keys, maintenance, profiles, pbx, billing, reports):
+    for module in (recordings, streams, speakers, keys, maintenance, backup, profiles, pbx, billing, reports):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(probes.router)
     app.include_router(websocket.router)
     docs.install(app)
     # The last one added is the first one to see a request.
-    app.add_middleware(BodyLimit, upload_bytes=services.settings.upload_mb * 1024 * 1024)
+    app.add_middleware(
+        BodyLimit, upload_bytes=services.settings.upload_mb * 1024 * 1024, restore_bytes=services.spool.limit
+    )
     app.add_middleware(Authentication, services=services)
     app.add_middleware(OnePath)
     app.add_middleware(Observation, services=services)

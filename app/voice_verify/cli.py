@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 
 from voice_verify import __version__, logs, settings
 from voice_verify.errors import VoiceVerifyError
@@ -39,8 +40,11 @@ def _serve(config: Settings, _: argparse.Namespace) -> None:
     from voice_verify.services.container import build  # noqa: PLC0415
 
     logs.configure()
+    services = build(config)
+    # The framework puts uploads there while it reads them: the system disk has no room for them.
+    tempfile.tempdir = str(services.spool.folder)
     uvicorn.run(
-        create(build(config)),
+        create(services),
         host=config.host,
         port=config.port,
         loop="uvloop",

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 DOCUMENT_BYTES = 64 * 1024
 # An Audio Source Profile holds 37,056 numbers.
 LARGER_DOCUMENTS = {"/api/v2/maintenance/asp": 2 * 1024 * 1024}
+RESTORES = ("/api/v2/maintenance/loadbackup", "/api/v2/snapshot/import")
 
 
 class OnePath:
@@ -90,12 +91,14 @@ def _is_loopback(scope: Scope) -> bool:
 class BodyLimit:
     """Refuses a body that is too large: at once when its length is declared, else as soon as too much has come.
 
-    `upload_bytes` is for files, which are spooled to disk; any other body is read into memory and small.
+    `upload_bytes` is for recordings and `restore_bytes` for backups and snapshots, which are spooled to disk; any other
+    body is read into memory and small.
     """
 
-    def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, upload_bytes: int, restore_bytes: int) -> None:
         self._app = app
         self._upload_bytes = upload_bytes
+        self._limits = LARGER_DOCUMENTS | dict.fromkeys(RESTORES, restore_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,7 +106,7 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_upload = headers.get("content-type", "").startswith("multipart/form-data")
-        limit = self._upload_bytes if is_upload else LARGER_DOCUMENTS.get(scope["path"], DOCUMENT_BYTES)
+        limit = self._limits.get(scope["path"], self._upload_bytes if is_upload else DOCUMENT_BYTES)
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await problems.response(problems.too_large(limit))(scope, receive, send)

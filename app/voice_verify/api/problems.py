@@ -42,7 +42,7 @@ def response(error: VoiceVerifyError, headers: Mapping[str, str] | None = None) 
 def too_large(limit: int) -> UploadTooLarge:
     """The refusal of a body of more than `limit` bytes."""
     size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
-    return UploadTooLarge(f"The body is larger than {size}", hint="send fewer or shorter recordings")
+    return UploadTooLarge(f"The body is larger than {size}", hint="send less at once")
 
 
 def install(app: FastAPI) -> None:

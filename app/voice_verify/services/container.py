@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from voice_verify.engine import EngineClient, EngineError
 from voice_verify.errors import DatabaseUnavailable, StartError
+from voice_verify.services.backup import BackupService
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.health import HealthService
 from voice_verify.services.keys import KeyService
@@ -17,7 +18,9 @@ from voice_verify.services.profiles import ProfileService
 from voice_verify.services.recordings import RecordingService
 from voice_verify.services.register import StreamRegister
 from voice_verify.services.reports import ReportService
+from voice_verify.services.snapshot import SnapshotService
 from voice_verify.services.speakers import SpeakerService
+from voice_verify.services.spool import Spool
 from voice_verify.services.streams import StreamService
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import VerificationService
@@ -25,6 +28,7 @@ from voice_verify.services.voiceprints import VoiceprintCache
 from voice_verify.settings import Settings
 from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
 from voice_verify.store.pbx import PbxStore
+from voice_verify.store.replica import ReplicaStore
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class Services:
     profiles: ProfileService
     voiceprints: VoiceprintCache
     pbx: PbxService
+    spool: Spool
+    backup: BackupService
+    snapshot: SnapshotService
     usage: UsageService
     register: StreamRegister
     reports: ReportService
@@ -84,6 +91,14 @@ def build(settings: Settings) -> Services:
         idle_s=settings.stream_idle_s,
         silence_s=settings.stream_silence_s,
     )
+    maintenance = MaintenanceService(database, streams)
+    spool = Spool(settings.state_dir, settings.restore_mb * 1024 * 1024)
+    replica = ReplicaStore(database, vault)
+
+    def changed() -> None:
+        store.changed(None)
+        profiles.refresh()
+
     return Services(
         settings=settings,
         database=database,
@@ -102,10 +117,13 @@ def build(settings: Settings) -> Services:
             at_once=settings.engine_threads + 1,
         ),
         streams=streams,
-        maintenance=MaintenanceService(database, streams),
+        maintenance=maintenance,
         profiles=profiles,
         voiceprints=voiceprints,
         pbx=PbxService(PbxStore(database, vault)),
+        spool=spool,
+        backup=BackupService(database, replica, maintenance, spool, model=engine.model, changed=changed),
+        snapshot=SnapshotService(replica, maintenance, spool, model=engine.model, changed=changed),
         usage=usage,
         register=register,
         reports=ReportService(database, days=settings.report_days),

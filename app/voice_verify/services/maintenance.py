@@ -91,6 +91,11 @@ class MaintenanceService:
                 # Nobody holds it any more, so the next one takes it over.
                 log.warning("the end of a quiet could not be written")
 
+    def require_quiet(self) -> None:
+        """Raises as `quiet` does, so that a caller is refused before it sends a large file."""
+        with self.quiet():
+            pass
+
     def recover(self) -> None:
         """Close the streams in the database that processes left open when they died."""
         self._store.open_streams()

@@ -10,6 +10,9 @@ from typing import TypedDict
 from voice_verify.errors import SpeakerNotEnrolled
 from voice_verify.store import Consent, EnrolledSpeaker, SpeakerState, SpeakerStore
 
+SPEAKER_ID = r"^[A-Za-z0-9+][A-Za-z0-9._@+:=~-]{0,127}$"
+"""Fits an e-mail address, a telephone number and most customer numbers, and needs no escaping in a path."""
+
 
 @dataclass(frozen=True)
 class SpeakerPage:
