@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from vvctl import __version__
-from vvctl.commands import config, demo, image, machine, model
+from vvctl.commands import config, demo, image, machine, model, profile
 from vvctl.errors import VvctlError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(image.app, name="image")
+app.add_typer(profile.app, name="profile")
 app.command("boot")(machine.boot)
 app.command("demo")(demo.demo)
 

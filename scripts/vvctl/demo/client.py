@@ -28,7 +28,7 @@ class ServiceError(VvctlError):
         self.code = code or self.code
 
 
-class Client:
+class Api:
     """The API at `url`, called with `key`."""
 
     def __init__(self, url: str, key: str) -> None:
@@ -37,32 +37,7 @@ class Client:
             base_url=f"{self._url}/api/v2", headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S
         )
 
-    def open_stream(self) -> dict[str, Any]:
-        """A new stream: its `uuid` and the `url` of its WebSocket."""
-        return self._call("POST", "/streams")
-
-    def enrol(self, stream: str, speaker: str) -> dict[str, Any]:
-        return self._call("POST", f"/streams/{stream}/enroll", {"speaker": speaker})
-
-    def verify(self, stream: str, speaker: str) -> dict[str, Any]:
-        return self._call("POST", f"/streams/{stream}/verify", {"speaker": speaker})
-
-    def end_stream(self, stream: str) -> None:
-        self._call("DELETE", f"/streams/{stream}")
-
-    @contextmanager
-    def connect(self, url: str) -> Iterator[ClientConnection]:
-        """The WebSocket of a stream, ready for audio; raises ServiceError when the service does not let us in."""
-        try:
-            connection = connect(f"{url}&codec={CODEC}&rate={RATE}", open_timeout=TIMEOUT_S, compression=None)
-        except InvalidStatus as error:
-            raise _refusal(error.response.status_code, error.response.body or b"") from error
-        except (OSError, WebSocketException) as error:
-            raise self._unreachable(error) from error
-        with connection:
-            yield connection
-
-    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
             answer = self._http.request(method, path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -77,6 +52,35 @@ class Client:
             f"{self._url} does not answer: {error}",
             hint="make run starts a service on this machine; --url names another one",
         )
+
+
+class Client(Api):
+    """What a call needs of it."""
+
+    def open_stream(self) -> dict[str, Any]:
+        """A new stream: its `uuid` and the `url` of its WebSocket."""
+        return self.call("POST", "/streams")
+
+    def enrol(self, stream: str, speaker: str) -> dict[str, Any]:
+        return self.call("POST", f"/streams/{stream}/enroll", {"speaker": speaker})
+
+    def verify(self, stream: str, speaker: str) -> dict[str, Any]:
+        return self.call("POST", f"/streams/{stream}/verify", {"speaker": speaker})
+
+    def end_stream(self, stream: str) -> None:
+        self.call("DELETE", f"/streams/{stream}")
+
+    @contextmanager
+    def connect(self, url: str) -> Iterator[ClientConnection]:
+        """The WebSocket of a stream, ready for audio; raises ServiceError when the service does not let us in."""
+        try:
+            connection = connect(f"{url}&codec={CODEC}&rate={RATE}", open_timeout=TIMEOUT_S, compression=None)
+        except InvalidStatus as error:
+            raise _refusal(error.response.status_code, error.response.body or b"") from error
+        except (OSError, WebSocketException) as error:
+            raise self._unreachable(error) from error
+        with connection:
+            yield connection
 
 
 def _refusal(status: int, body: bytes | bytearray) -> ServiceError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vvctl.profile.embeddings import Take
-from vvctl.profile.trials import pooled
+from vvctl.profile.trials import Trials, pooled
 
 if TYPE_CHECKING:
     from voice_verify.engine import AudioSourceProfile
@@ -26,6 +26,19 @@ def doubts(takes: Sequence[Take], profile: AudioSourceProfile) -> list[str]:
         if len(take.embeddings):
             by_speaker.setdefault(take.speaker, []).append(take)
     return [*_one_voice(by_speaker, profile), *_wrong_name(by_speaker, profile), *_quality(takes, profile)]
+
+
+def few_sessions(trials: Trials) -> list[str]:
+    """What the trials leave open."""
+    found = []
+    if trials.one_session:
+        found.append(
+            f"One session only: {len(trials.one_session)} of {len(trials.speakers)} speakers are enrolled and tested "
+            "from the same one, which is optimistic"
+        )
+    if trials.excluded:
+        found.append(f"Too little speech to enrol and test: {len(trials.excluded)} speaker(s) were left out")
+    return found
 
 
 def _one_voice(by_speaker: dict[str, list[Take]], profile: AudioSourceProfile) -> list[str]:

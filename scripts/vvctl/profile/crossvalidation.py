@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -21,7 +22,15 @@ _SEED = 5
 Rows = NDArray[np.bool_]
 
 
-def fit(trials: Trials, pieces: Pieces, base: Normalisation) -> tuple[Normalisation, Calibration]:
+@dataclass(frozen=True)
+class Start:
+    """Of the profile that a fit starts from."""
+
+    normalisation: Normalisation
+    calibration: Calibration
+
+
+def fit(trials: Trials, pieces: Pieces, base: Start) -> tuple[Normalisation, Calibration]:
     """The normalisation of all these speakers, and the calibration that belongs to it.
 
     Scores of the very speakers that a normalisation was learned from are better than any caller's. So the calibration
@@ -29,13 +38,11 @@ def fit(trials: Trials, pieces: Pieces, base: Normalisation) -> tuple[Normalisat
     """
     scores = np.empty(len(trials.test))
     for judged, _, unseen in _blocks(trials):
-        scores[judged] = trials.scores(adapt(base, pieces.without(unseen)).sides(trials))[judged]
-    return adapt(base, pieces), calibration.fit(scores, trials.target, trials.seconds)
+        scores[judged] = trials.scores(adapt(base.normalisation, pieces.without(unseen)).sides(trials))[judged]
+    return adapt(base.normalisation, pieces), calibration.fit(scores, trials.target, trials.seconds, base.calibration)
 
 
-def held_out(
-    trials: Trials, pieces: Pieces, base: Normalisation, *, progress: Callable[[], None] = lambda: None
-) -> Numbers:
+def held_out(trials: Trials, pieces: Pieces, base: Start, *, progress: Callable[[], None] = lambda: None) -> Numbers:
     """The log-likelihood ratio (n,) of every trial, from a whole fit that saw neither of its two speakers.
 
     `progress` is called after each of the ROUNDS fits. Raises NotSeparable.

@@ -13,6 +13,8 @@ import numpy as np
 
 from vvctl._generated import __version__
 from vvctl.profile import crossvalidation
+from vvctl.profile.calibration import Calibration
+from vvctl.profile.crossvalidation import Start
 from vvctl.profile.embeddings import Take
 from vvctl.profile.errors import NotSeparable, TooLittleData
 from vvctl.profile.measure import Judged
@@ -86,11 +88,14 @@ def fit(
     return Fit(profile, judged, chosen)
 
 
-def start_of(base: AudioSourceProfile) -> Normalisation:
-    """The normalisation of a profile. Raises NotSeparable when it has none."""
+def start_of(base: AudioSourceProfile) -> Start:
+    """What a fit takes from a profile. Raises NotSeparable when it has no normalisation."""
     if base.mean is None or base.wccn is None:
         raise NotSeparable(f"{base.name} has no normalisation to start from", hint="take --base mixed")
-    return Normalisation(base.mean.astype(np.float64), base.wccn.astype(np.float64))
+    return Start(
+        Normalisation(base.mean.astype(np.float64), base.wccn.astype(np.float64)),
+        Calibration(base.a, base.b, base.c, base.d, base.fitted_s.shortest, base.fitted_s.longest),
+    )
 
 
 def supported(trials: Trials, enrolment_s: int) -> Trials:

@@ -15,8 +15,8 @@ from vvctl.profile.trials import Floats, Trials, pooled
 PIECE_S = 5
 """Embeddings are compared over this much speech: long enough that words matter less than the voice and its channel."""
 MEAN_WEIGHT = 100
-"""The base's mean counts as so many speakers: the mean of few says more of them than of the line. With 20, the mean of 30
-real speakers made the EER of 1 s worse, not better."""
+"""The base's mean counts as so many speakers: the mean of few says more of them than of the line. With a weight of 20
+the mean of 30 real speakers made the EER worse."""
 
 
 @dataclass(frozen=True)
