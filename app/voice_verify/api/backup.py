@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from voice_verify.api.dependencies import CallerDep, Operators, ServicesDep
 from voice_verify.api.documented import problems
 from voice_verify.api.documents.backup import RestoreResult
+from voice_verify.api.documents.base import MODEL, MOMENT
 from voice_verify.api.files import BINARY, received, request_body, sent
 from voice_verify.errors import (
     BackupDamaged,
@@ -47,9 +48,25 @@ async def _quiet(services: ServicesDep) -> None:
     await run_in_threadpool(services.maintenance.require_quiet)
 
 
+SNAPSHOT = {
+    "format": "voice-verify-snapshot",
+    "version": 1,
+    "created": MOMENT,
+    "model": MODEL,
+    "voiceprints": [],
+    "count": 0,
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+}
+CONTENTS: dict[str, Any] = {
+    GZIP: {"schema": BINARY, "examples": {"file": {"value": ""}}},
+    JSON: {"schema": {"type": "object"}, "examples": {"nobody enrolled": {"value": SNAPSHOT}}},
+}
+
+
 def _file(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
-    content = {media_type: {"schema": BINARY, "examples": {"file": {"value": ""}}} for media_type in media_types}
-    return {200: {"description": description, "content": content}}
+    return {
+        200: {"description": description, "content": {media_type: CONTENTS[media_type] for media_type in media_types}}
+    }
 
 
 @router.post(
