@@ -72,6 +72,13 @@ test-image: deps-test ## Boot the disks out of the OVA and verify real voices | 
 bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 4 min
 	@$(BIN)/python -m tests.load $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
+.PHONY: bench-accuracy
+bench-accuracy: deps-service model ## EER, Cllr, FAR, FRR by net speech; DATA= folder of speaker/recording.wav | recordings; 1 min an hour of them
+	@if [[ -z "$(DATA)" ]]; then \
+	  echo 'error: no recordings were named' >&2; \
+	  echo 'hint: make bench-accuracy DATA=/usr/share/asterisk/sounds, or a folder of speaker/recording.wav' >&2; exit 2; fi
+	@$(BIN)/vvctl profile evaluate $(or $(PROFILE),mixed) --data "$(DATA)" --fp32 --html build/reports/accuracy.html --cache build/cache/embeddings
+
 ##@ House
 
 .PHONY: lock

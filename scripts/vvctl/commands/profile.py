@@ -98,7 +98,7 @@ def fit(  # noqa: PLR0917 - options, named on the command line
         *found.chosen.warnings,
         *unusable,
         *checks.few_sessions(found.judged.trials),
-        *checks.doubts(takes, found.profile),
+        *checks.doubts(takes, start, found.profile.limits),
     ]
     document.write(target, found.profile, takes)
     report.write(
@@ -148,7 +148,11 @@ def evaluate(  # noqa: PLR0917 - options, named on the command line
             shared = document.shared_recordings(profile, measured, takes)
             if shared:
                 doubts.append(f"{shared} of these files are of the profile's own fit: the figures are too good")
-            doubts += [*unusable, *checks.few_sessions(sections[0].judged.trials), *checks.doubts(takes, measured)]
+            doubts += [
+                *unusable,
+                *checks.few_sessions(sections[0].judged.trials),
+                *checks.doubts(takes, measured, measured.limits),
+            ]
     if html:
         report.write(
             html, measured, sections, title="Evaluation report", held_out=False, doubts=doubts, working=working

@@ -110,7 +110,7 @@ def reliability(judged: Judged) -> str:
     with _plot("log-likelihood ratio given", "log-likelihood ratio seen", "reliability") as (axes, plot):
         low, high = -8.0, 8.0
         axes.plot([low, high], [low, high], color=LINE, linewidth=0.8, linestyle=":", label="perfect")
-        edges = np.quantile(judged.ratios[np.abs(judged.ratios) < high], np.linspace(0, 1, 13))
+        edges = np.linspace(low, high, 17)
         targets, impostors = (np.histogram(part, edges)[0] for part in (judged.targets, judged.impostors))
         enough = (targets >= 3) & (impostors >= 3)
         seen = np.log(targets[enough] / len(judged.targets)) - np.log(impostors[enough] / len(judged.impostors))
