@@ -17,9 +17,10 @@ from .subject import Subject
 
 SERVICE_CORE, LOAD_CORE = 0, 1
 UTILISATION = 0.6
-# Enough for batches to form, few enough for any machine.
-PROBE = Shape(calls=16, seconds=8)
-SIDE_S = 12
+# A call costs less the more there are, because their work is batched: the number is found step by step.
+FIRST_PROBE, PROBES = 40, 4
+CLOSE_ENOUGH = 0.04
+PROBE_S, SIDE_S = 8, 12
 RAMP_S = 30
 # The ramp ends at what would need so many cores.
 RAMP_CORES = 1.8
@@ -66,11 +67,8 @@ def benchmark(options: Options) -> Findings:
 
 
 def _serve(service: Subject, talks: Sequence[Conversation], options: Options, findings: Findings) -> None:
-    _enrol(service, range(PROBE.calls))
-    probe = run.execute(service, talks, PROBE, LOAD_CORE)
-    calls = options.calls or int(UTILISATION / probe.cpu_per_call_s)
-    _enrol(service, range(PROBE.calls, calls))
-    # After the probe, so that what is loaded once is not counted as memory of the calls.
+    calls = _prepare(service, talks, options.calls)
+    # After the probes, so that what is loaded once is not counted as memory of the calls.
     empty = service.memory()
     stolen = accounting.stolen_s()
     target = run.execute(service, talks, Shape(calls, options.seconds), LOAD_CORE)
@@ -95,6 +93,15 @@ def _serve(service: Subject, talks: Sequence[Conversation], options: Options, fi
     findings.runs["AVX2 only"] = run.execute(service, talks, Shape(calls, SIDE_S), LOAD_CORE)
 
 
-def _enrol(service: Subject, numbers: range) -> None:
-    """A speaker of its own for each call."""
-    service.enrol([run.speaker(number) for number in numbers], [enrolment(voice) for voice in VOICES])
+def _prepare(service: Subject, talks: Sequence[Conversation], wanted: int | None) -> int:
+    """Enrol a speaker of its own for each call; returns how many make the core busy for UTILISATION, or `wanted`."""
+    calls, enrolled = wanted or FIRST_PROBE, 0
+    for _ in range(1 if wanted else PROBES):
+        numbers = range(enrolled, calls)
+        service.enrol([run.speaker(number) for number in numbers], [enrolment(voice) for voice in VOICES])
+        enrolled = max(enrolled, calls)
+        probe = run.execute(service, talks, Shape(calls, PROBE_S), LOAD_CORE)
+        if wanted or abs(probe.load - UTILISATION) < CLOSE_ENOUGH:
+            break
+        calls = int(calls * UTILISATION / probe.load)
+    return min(calls, enrolled)
