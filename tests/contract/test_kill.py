@@ -1,6 +1,6 @@
 """No acknowledged enrolment is lost, whatever is killed at whatever moment: service, engine, database server.
 
-CI makes 60 enrolments; VV_KILL_ENROLMENTS=1000 makes a thousand.
+CI makes 40 enrolments; VV_KILL_ENROLMENTS=1000 makes a thousand.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from . import postgresql
 from .running import Service, until
 from .speech import ANNA, BRUNO, ENROLMENT, TEST, samples, wav
 
-ENROLMENTS = int(os.environ.get("VV_KILL_ENROLMENTS", "60"))
+ENROLMENTS = int(os.environ.get("VV_KILL_ENROLMENTS", "40"))
 CLIENTS = 3
-ENROLMENTS_PER_KILL = 8
+ENROLMENTS_PER_KILL = 6
 """Enrolments that are acknowledged between two kills, on average."""
 LOOKED_AT_AGAIN = 10
 """Of the enrolled, so many are verified in the end."""
