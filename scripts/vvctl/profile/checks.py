@@ -50,9 +50,9 @@ def few_sessions(trials: Trials) -> list[str]:
 def _one_voice(by_speaker: dict[str, list[Take]], profile: AudioSourceProfile) -> list[str]:
     """Pairs of speakers who are more alike than so many different people should be.
 
-    Of n pairs of different people fewer than n·e^-r reach the log-likelihood ratio r, so at most _FALSE_ALARMS are named
-    for nothing, in practice a few. One person may be less alike in two languages or on two lines than in one, so this
-    asks for less than being verified.
+    Of n pairs of different people fewer than n·e^-r reach the log-likelihood ratio r, so at most _FALSE_ALARMS are
+    named for nothing, in practice a few. One person may be less alike in two languages or on two lines than in one, so
+    this asks for less than being verified.
     """
     known = {name: np.concatenate([take.embeddings for take in takes]) for name, takes in by_speaker.items()}
     known = {name: chunks for name, chunks in known.items() if len(chunks) >= MIN_SPEECH_S}
