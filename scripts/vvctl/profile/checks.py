@@ -89,7 +89,7 @@ def _quality(takes: Sequence[Take], limits: Limits) -> list[str]:
     noisy = [
         (-take.snr_db, f"Low SNR: {take.label} has {take.snr_db:.0f} dB, the limit is {limits.minimum_snr_db:g} dB")
         for take in takes
-        if take.snr_db is not None and take.snr_db < limits.minimum_snr_db
+        if len(take.embeddings) and take.snr_db is not None and take.snr_db < limits.minimum_snr_db
     ]
     clipped = [
         (take.clipped_share, f"Clipped: {take.label}, {take.clipped_share:.1%} of the speech")
