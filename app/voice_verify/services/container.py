@@ -71,7 +71,7 @@ def build(settings: Settings) -> Services:
     """Load the model and the profile and connect everything; raises StartError."""
     database = Database(settings.database_url.get_secret_value())
     engine, profiles = _load(settings, database)
-    metrics = Metrics()
+    metrics = Metrics(database.clock)
     vault = open_vault(database, settings.data_key_file)
     store = SpeakerStore(database, vault)
     voiceprints = VoiceprintCache(store)

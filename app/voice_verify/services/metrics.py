@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from voice_verify import __version__
+from voice_verify.cpu import CpuClock
 from voice_verify.engine import EngineClient
 
 # From an answer out of memory to the analysis of a half-hour recording.
@@ -26,9 +27,12 @@ PRECISIONS = ("int8", "fp32")
 
 
 class Metrics:
-    """Labels take few values only: never a speaker, a stream or a path with either."""
+    """Labels take few values only: never a speaker, a stream or a path with either.
 
-    def __init__(self) -> None:
+    `clock`: where this process counts its processor time; what the engine's takes it reports itself.
+    """
+
+    def __init__(self, clock: CpuClock) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -50,7 +54,11 @@ class Metrics:
             buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )
-        self.cpu = Counter("vv_cpu_seconds", "Processor time by part of the work", ["part"], registry=self.registry)
+        self.clock = clock
+        self._cpu = Counter("vv_cpu_seconds", "Processor time by part of the work", ["part"], registry=self.registry)
+        self._counted: dict[str, float] = {}
+        # Two scrapes at once must not count the same growth twice.
+        self._lock = threading.Lock()
         self._engine: EngineMetrics | None = None
         self._streams = Gauge("vv_streams", "Running streams", registry=self.registry)
 
@@ -60,12 +68,16 @@ class Metrics:
 
     def watch_engine(self, engine: EngineClient) -> None:
         """Read what the engine reports whenever metrics are asked for."""
-        self._engine = EngineMetrics(self.registry, self.cpu, engine)
+        self._engine = EngineMetrics(self.registry, self._cpu, engine)
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""
         if self._engine is not None:
             self._engine.renew()
+        with self._lock:
+            for part, seconds in self.clock.totals.items():
+                self._cpu.labels(part).inc(seconds - self._counted.get(part, 0.0))
+                self._counted[part] = seconds
         return generate_latest(self.registry)
 
 

@@ -74,6 +74,7 @@ class VerificationService:
         self._voiceprints = voiceprints
         self._profile = profile
         self._model = model
+        self._clock = metrics.clock
         self._counters = {
             outcome: metrics.verifications.labels(outcome) for outcome in ("verified", "not_sure", "not_verified")
         }
@@ -123,8 +124,9 @@ class VerificationService:
             return self._unjudged(speaker, enrolled.pseudonym, reason, voice)
         if voice.embedding is None:
             return self._unjudged(speaker, enrolled.pseudonym, Reason.not_enough_speech, voice)
-        score = float(known.projected(enrolled, profile) @ projection.of(voice.embedding, profile))
-        decision = profile.judge(score, voice)
+        with self._clock.part("scoring"):
+            score = float(known.projected(enrolled, profile) @ projection.of(voice.embedding, profile))
+            decision = profile.judge(score, voice)
         return Verification(
             speaker=speaker,
             pseudonym=enrolled.pseudonym,

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, Prog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from voice_verify.cpu import CpuClock
 from voice_verify.errors import DatabaseUnavailable, StartError
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Database:
                 hint="use sqlite:///FILE or postgresql+psycopg://…",
             )
         self._url = url
+        self.clock = CpuClock()
         self._file = Path(parsed.database) if backend == "sqlite" and parsed.database else None
         self.engine = _sqlite(url) if backend == "sqlite" else _postgresql(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
@@ -78,7 +80,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with self._translated(), self._sessions.begin() as session:
+        with self.clock.part("database"), self._translated(), self._sessions.begin() as session:
             yield session
 
     @contextmanager
@@ -87,7 +89,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with self._translated(), self._readers.begin() as session:
+        with self.clock.part("database"), self._translated(), self._readers.begin() as session:
             yield session
 
     def migrate(self, revision: str = "head") -> SchemaState:
