@@ -20,6 +20,7 @@ UTILISATION = 0.6
 # A call costs less the more there are, because their work is batched: the number is found step by step.
 FIRST_PROBE, PROBES = 40, 4
 CLOSE_ENOUGH = 0.04
+WARM_UP = Shape(calls=4, seconds=3)
 PROBE_S, SIDE_S = 8, 12
 RAMP_S = 30
 # The ramp ends at what would need so many cores.
@@ -67,9 +68,11 @@ def benchmark(options: Options) -> Findings:
 
 
 def _serve(service: Subject, talks: Sequence[Conversation], options: Options, findings: Findings) -> None:
-    calls = _prepare(service, talks, options.calls)
-    # After the probes, so that what is loaded once is not counted as memory of the calls.
+    _enrol(service, range(FIRST_PROBE))
+    # Some calls first, so that what is loaded once is not counted as memory of the calls.
+    run.execute(service, talks, WARM_UP, LOAD_CORE)
     empty = service.memory()
+    calls = _prepare(service, talks, options.calls)
     stolen = accounting.stolen_s()
     target = run.execute(service, talks, Shape(calls, options.seconds), LOAD_CORE)
     findings.stolen_share = (accounting.stolen_s() - stolen) / target.seconds
@@ -94,14 +97,18 @@ def _serve(service: Subject, talks: Sequence[Conversation], options: Options, fi
 
 
 def _prepare(service: Subject, talks: Sequence[Conversation], wanted: int | None) -> int:
-    """Enrol a speaker of its own for each call; returns how many make the core busy for UTILISATION, or `wanted`."""
-    calls, enrolled = wanted or FIRST_PROBE, 0
+    """Enrol for as many calls as make the core busy for UTILISATION, or for `wanted`; returns how many."""
+    calls, enrolled = wanted or FIRST_PROBE, FIRST_PROBE
     for _ in range(1 if wanted else PROBES):
-        numbers = range(enrolled, calls)
-        service.enrol([run.speaker(number) for number in numbers], [enrolment(voice) for voice in VOICES])
+        _enrol(service, range(enrolled, calls))
         enrolled = max(enrolled, calls)
         probe = run.execute(service, talks, Shape(calls, PROBE_S), LOAD_CORE)
         if wanted or abs(probe.load - UTILISATION) < CLOSE_ENOUGH:
             break
         calls = int(calls * UTILISATION / probe.load)
     return min(calls, enrolled)
+
+
+def _enrol(service: Subject, numbers: range) -> None:
+    """A speaker of its own for each call."""
+    service.enrol([run.speaker(number) for number in numbers], [enrolment(voice) for voice in VOICES])
