@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from voice_verify.engine import Voice
 from voice_verify.errors import VoiceVerifyError
@@ -19,7 +20,7 @@ FOLLOWED_SPEAKERS = 8
 
 
 class Decisions:
-    """Safe to use from many threads; `emit` is told every decision."""
+    """Safe to use from many threads; `emit` is told a decision when it is asked for first, and whenever it moves."""
 
     def __init__(
         self, verifier: VerificationService, usage: UsageService, journal: Journal, emit: Callable[[Event], None]
@@ -62,7 +63,7 @@ class Decisions:
         for speaker, last in followed.items():
             try:
                 verification = self._verifier.compare(speaker, voice, self._projection)
-                if verification == last:
+                if not _moved(last, verification):
                     continue
                 self._invoice(verification)
             except VoiceVerifyError as error:
@@ -76,20 +77,22 @@ class Decisions:
                 if current is None or current.net_speech_s > verification.net_speech_s:
                     continue
                 self._followed[speaker] = verification
-                self._tell(verification)
+                self._tell(verification, is_news=True)
 
     def _follow(self, verification: Verification) -> Verification:
         with self._lock:
+            last = self._followed.get(verification.speaker)
             self._followed[verification.speaker] = verification
             self._followed.move_to_end(verification.speaker)
             if len(self._followed) > FOLLOWED_SPEAKERS:
                 self._followed.popitem(last=False)
-            self._tell(verification)
+            self._tell(verification, is_news=last is None or _moved(last, verification))
         return verification
 
-    def _tell(self, verification: Verification) -> None:
+    def _tell(self, verification: Verification, *, is_news: bool) -> None:
         self._journal.verified(verification)
-        self._emit(Decided(verification))
+        if is_news:
+            self._emit(Decided(verification))
 
     def _invoice(self, verification: Verification) -> None:
         """One verification for each speaker whose voice was compared on this stream, before the first answer."""
@@ -99,3 +102,8 @@ class Decisions:
             if verification.speaker not in self._invoiced:
                 self._usage.verified()
                 self._invoiced.add(verification.speaker)
+
+
+def _moved(last: Verification, now: Verification) -> bool:
+    """Whether more than the time differs."""
+    return replace(last, audio_s=now.audio_s) != now
