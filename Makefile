@@ -69,7 +69,7 @@ test-image: deps-test ## Boot the disks out of the OVA and verify real voices | 
 ##@ Measure
 
 .PHONY: bench-engine
-bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 4 min
+bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 5 min
 	@$(BIN)/python -m tests.load $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
 .PHONY: bench-accuracy
