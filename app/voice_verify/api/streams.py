@@ -32,6 +32,25 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 
 @router.post(
+    "/{uuid}/verify",
+    summary="Verify on a stream",
+    dependencies=[Integrators],
+    responses=problems(MalformedBody, StreamNotFound, InvalidRequest, StreamFailed),
+)
+async def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> VerificationResult:
+    """The decision now, on all that was heard so far; may be asked several times a second.
+
+    It is also sent as the event `decision`, and sent again whenever more speech moves it. What cannot be judged is
+    `not_sure`, with the reason; a stream that has ended and is in the reports says `stream_closed`.
+    """
+    # Asked twice a second by every call: answered from memory, here and now, whenever that is possible.
+    verification = services.streams.verify_at_once(uuid, request.speaker)
+    if verification is None:
+        verification = await run_in_threadpool(services.streams.verify, uuid, request.speaker)
+    return VerificationResult.of(verification)
+
+
+@router.post(
     "",
     summary="Open a stream",
     status_code=201,
@@ -116,22 +135,3 @@ def enroll_from_stream(services: ServicesDep, uuid: UUID, request: EnrolmentRequ
 )
 def get_enrolment(services: ServicesDep, uuid: UUID) -> Enrolment:
     return Enrolment.of(services.streams.get(uuid).enrolment())
-
-
-@router.post(
-    "/{uuid}/verify",
-    summary="Verify on a stream",
-    dependencies=[Integrators],
-    responses=problems(MalformedBody, StreamNotFound, InvalidRequest, StreamFailed),
-)
-async def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> VerificationResult:
-    """The decision now, on all that was heard so far; may be asked several times a second.
-
-    It is also sent as the event `decision`, and sent again whenever more speech moves it. What cannot be judged is
-    `not_sure`, with the reason; a stream that has ended and is in the reports says `stream_closed`.
-    """
-    # Asked twice a second by every call: answered from memory, here and now, whenever that is possible.
-    verification = services.streams.verify_at_once(uuid, request.speaker)
-    if verification is None:
-        verification = await run_in_threadpool(services.streams.verify, uuid, request.speaker)
-    return VerificationResult.of(verification)
