@@ -73,7 +73,7 @@ class Paths(Part):
     configuration: AbsolutePath
     postgresql: AbsolutePath
     service_data: AbsolutePath
-    keys: AbsolutePath
+    data_keys: AbsolutePath
     journal: AbsolutePath
 
 
@@ -207,7 +207,7 @@ class Appliance(Part):
     @model_validator(mode="after")
     def data_lives_on_the_data_disk(self) -> Self:
         mount = self.disks.data.mount
-        for key in ("postgresql", "service_data", "keys", "journal"):
+        for key in ("postgresql", "service_data", "data_keys", "journal"):
             path = getattr(self.paths, key)
             if not path.startswith(f"{mount}/"):
                 raise ValueError(f"paths.{key}: {path} is not below {mount}, so an upgrade would lose it")
