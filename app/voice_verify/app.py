@@ -27,13 +27,14 @@ from voice_verify.api import (
     streams,
     websocket,
 )
+from voice_verify.api.at_once import VerifyAtOnce
 from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
 from voice_verify.errors import DatabaseUnavailable
 from voice_verify.services.container import Services
 
 log = logging.getLogger(__name__)
 
-# What other processes on the database changed is seen within a second.
+# What other processes on the database changed is seen within this time, or a little later when the database is slow.
 REFRESH_S = 0.5
 TICK_S = 1.0
 # What may take long: streams that dead processes left open, and reports that are too old.
@@ -47,7 +48,9 @@ def create(services: Services) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
         ticking = [
-            asyncio.create_task(_every(REFRESH_S, services.voiceprints.refresh, services.profiles.refresh)),
+            asyncio.create_task(
+                _every(REFRESH_S, services.keys.refresh, services.voiceprints.refresh, services.profiles.refresh)
+            ),
             asyncio.create_task(
                 _every(
                     TICK_S,
@@ -87,6 +90,7 @@ def create(services: Services) -> FastAPI:
     app.add_middleware(
         BodyLimit, upload_bytes=services.settings.upload_mb * 1024 * 1024, restore_bytes=services.spool.limit
     )
+    app.add_middleware(VerifyAtOnce, services=services)
     app.add_middleware(Authentication, services=services)
     app.add_middleware(OnePath)
     app.add_middleware(Observation, services=services)

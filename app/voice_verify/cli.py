@@ -92,7 +92,7 @@ def _list_keys(config: Settings, _: argparse.Namespace) -> None:
 
 def _revoke_key(config: Settings, arguments: argparse.Namespace) -> None:
     _keys(config).revoke(arguments.id)
-    print(f"key {arguments.id} is revoked; a running service refuses it within a second")
+    print(f"key {arguments.id} is revoked; a running service refuses it within two seconds")
 
 
 def _database(config: Settings) -> Database:

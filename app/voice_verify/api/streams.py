@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from voice_verify.api.dependencies import Integrators, Readers, ServicesDep
 from voice_verify.api.documented import problems
@@ -37,17 +36,14 @@ router = APIRouter(prefix="/streams", tags=["streams"])
     dependencies=[Integrators],
     responses=problems(MalformedBody, StreamNotFound, InvalidRequest, StreamFailed),
 )
-async def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> VerificationResult:
+def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest) -> VerificationResult:
     """The decision now, on all that was heard so far; may be asked several times a second.
 
     It is also sent as the event `decision`, and sent again whenever more speech moves it. What cannot be judged is
     `not_sure`, with the reason; a stream that has ended and is in the reports says `stream_closed`.
     """
-    # Asked twice a second by every call: answered from memory, here and now, whenever that is possible.
-    verification = services.streams.verify_at_once(uuid, request.speaker)
-    if verification is None:
-        verification = await run_in_threadpool(services.streams.verify, uuid, request.speaker)
-    return VerificationResult.of(verification)
+    # What can be answered from memory was answered before it came here: `voice_verify.api.at_once`.
+    return VerificationResult.of(services.streams.verify(uuid, request.speaker))
 
 
 @router.post(

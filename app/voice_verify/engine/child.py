@@ -20,7 +20,7 @@ from voice_verify.engine.protocol import Kind, Message, Parser, ProtocolError, p
 MAX_UNSENT_BYTES = 32 << 20
 """Half a minute of PCM of 60 streams: the process hangs, or is being replaced."""
 # Frames of many streams go in one write; a caller hears nothing of so short a wait.
-_GATHER_S = 0.01
+_GATHER_S = 0.02
 _PART_BYTES = 1 << 18
 _READ_BYTES = 1 << 18
 _END_S = 5.0
@@ -54,7 +54,9 @@ class Child:
                 stdin=subprocess.DEVNULL,
             )
         self._parser = Parser()
-        self._changed = threading.Condition()
+        # A plain lock: it is taken for every frame.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._messages: list[bytes] = []
         self._unsent_bytes = 0
         # When the first of those was queued that are being written, and of those that wait.
@@ -82,7 +84,7 @@ class Child:
 
     def send(self, message: bytes) -> None:
         """Queue a message; never waits. After the end it goes nowhere."""
-        with self._changed:
+        with self._lock:
             self._messages.append(message)
             self._unsent_bytes += len(message)
             if self._queued_since is None:

@@ -174,6 +174,8 @@ class Host:
             time.sleep(PROGRESS_S)
 
     def _report_progress(self) -> None:
+        # In one piece: each would wake the service.
+        news: list[bytes] = []
         for stream, told in list(self._told.items()):
             try:
                 voice = self._engine.voice(stream)
@@ -186,7 +188,9 @@ class Host:
                 continue
             if voice.audio_s > told:
                 self._told[stream] = voice.audio_s
-                self._send(pack_voice(Kind.voice, stream.int, voice, with_embedding=False))
+                news.append(pack_voice(Kind.voice, stream.int, voice, with_embedding=False))
+        if news:
+            self._send(b"".join(news))
 
     def _status(self) -> Status:
         parts = self._engine.cpu_s

@@ -48,6 +48,9 @@ class RemoteStream:
     def hear(self, voice: Voice) -> None:
         """Take what the present process reports; without an embedding, it is the one that it reported before."""
         if voice.embedding is None:
+            if voice.audio_s < self._now.audio_s:
+                # Overtaken on its way.
+                return
             voice = replace(voice, embedding=self._now.embedding)
         self._now = voice
         self._voice = voice if self._before is _NOTHING else pool([self._before, voice])

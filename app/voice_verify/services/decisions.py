@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 
 from voice_verify.engine import Voice
 from voice_verify.errors import VoiceVerifyError
@@ -63,7 +62,7 @@ class Decisions:
         for speaker, last in followed.items():
             try:
                 verification = self._verifier.compare(speaker, voice, self._projection)
-                if not _moved(last, verification):
+                if verification == last:
                     continue
                 self._invoice(verification)
             except VoiceVerifyError as error:
@@ -86,7 +85,7 @@ class Decisions:
             self._followed.move_to_end(verification.speaker)
             if len(self._followed) > FOLLOWED_SPEAKERS:
                 self._followed.popitem(last=False)
-            self._tell(verification, is_news=last is None or _moved(last, verification))
+            self._tell(verification, is_news=verification != last)
         return verification
 
     def _tell(self, verification: Verification, *, is_news: bool) -> None:
@@ -102,8 +101,3 @@ class Decisions:
             if verification.speaker not in self._invoiced:
                 self._usage.verified()
                 self._invoiced.add(verification.speaker)
-
-
-def _moved(last: Verification, now: Verification) -> bool:
-    """Whether more than the time differs."""
-    return replace(last, audio_s=now.audio_s) != now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
@@ -45,7 +45,8 @@ SILENCE = Voice(None, 0.0, 0.0, Quality(None, 0.0))
 class Verification:
     """The decision about `speaker` after `audio_s` seconds of audio; see `voice_verify.engine.voice.Decision`.
 
-    `pseudonym`: of the speaker, empty when nobody is enrolled under that name.
+    `pseudonym`: of the speaker, empty when nobody is enrolled under that name. Two are equal when nothing but the length
+    of the audio differs.
     """
 
     speaker: str
@@ -55,7 +56,7 @@ class Verification:
     score: float | None
     log_likelihood_ratio: float | None
     net_speech_s: float
-    audio_s: float
+    audio_s: float = field(compare=False)
     profile: str
     model: str
 

@@ -12,8 +12,9 @@ from voice_verify.engine import AudioSourceProfile
 from voice_verify.store import EnrolledSpeaker, SpeakerStore
 from voice_verify.store.speakers import stamp_of
 
-# What another process changed is seen within this time; `refresh` runs twice as often.
-FRESH_S = 1.0
+# What another process changed is seen within this time; `refresh` runs four times as often, so that a slow one does not
+# send all calls to the database at once.
+FRESH_S = 2.0
 # Two queries a second for each call keep an entry; calls that have ended do not.
 KEPT_S = 10.0
 

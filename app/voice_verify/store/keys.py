@@ -55,6 +55,12 @@ class KeyStore:
             row = session.scalars(query).first()
             return None if row is None else _key(row)
 
+    def valid(self, hashes: Sequence[str]) -> set[str]:
+        """Those of `hashes` that a valid key has."""
+        query = select(ApiKeyRow.sha256).where(ApiKeyRow.sha256.in_(hashes), ApiKeyRow.revoked.is_(None))
+        with self._database.reading() as session:
+            return set(session.scalars(query))
+
     def all(self) -> Sequence[StoredKey]:
         """Every key, oldest first, also those that are revoked."""
         with self._database.reading() as session:

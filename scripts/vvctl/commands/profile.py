@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +47,7 @@ class UsageError(VvctlError):
 
 @app.command()
 def fit(  # noqa: PLR0917 - options, named on the command line
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="Name of the new profile: lower case, digits, hyphens.")],
     output: Annotated[Path, typer.Option(help="Folder for the profile and its report.")],
     data: Data = None,
@@ -86,7 +88,7 @@ def fit(  # noqa: PLR0917 - options, named on the command line
     target, page = output / f"{name}.json", output / f"{name}.html"
     document.refuse_to_overwrite([target, page])
     start = document.load(base)
-    takes, unusable = _listen(_listener(model_dir, cache or output / "embeddings"), data, csv)
+    takes, unusable = _listen(_listener(context, model_dir, cache), data, csv)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Fitting", total=crossvalidation.ROUNDS)
         found = fitting.fit(
@@ -116,6 +118,7 @@ def fit(  # noqa: PLR0917 - options, named on the command line
 
 @app.command()
 def evaluate(  # noqa: PLR0917 - options, named on the command line
+    context: typer.Context,
     profile: Annotated[str, typer.Argument(help="A profile's file, or the name of a packaged one.")],
     data: Data = None,
     csv: Csv = None,
@@ -135,10 +138,9 @@ def evaluate(  # noqa: PLR0917 - options, named on the command line
 
     measured = document.load(profile)
     working = Working(prior, cost_false_accept, cost_false_reject)
-    folder = cache or (html.parent if html else Path()) / "embeddings"
     sections, doubts = [], []
     for only_fp32 in [False, True] if fp32 else [False]:
-        listener = _listener(model_dir, folder, fp32=only_fp32)
+        listener = _listener(context, model_dir, cache, fp32=only_fp32)
         if listener.model_identity != measured.model_identity:
             raise UsageError(f"{profile} was made for another model", hint="fit it anew: vvctl profile fit")
         takes, unusable = _listen(listener, data, csv)
@@ -207,7 +209,7 @@ def list_profiles(url: Url = URL, key: Key = "") -> None:
     Console(soft_wrap=True).print(table)
 
 
-def _listener(model_dir: Path | None, cache: Path, *, fp32: bool = False) -> Listener:
+def _listener(context: typer.Context, model_dir: Path | None, cache: Path | None, *, fp32: bool = False) -> Listener:
     from vvctl.profile.embeddings import Listener  # noqa: PLC0415
 
     if model_dir is None:
@@ -215,6 +217,9 @@ def _listener(model_dir: Path | None, cache: Path, *, fp32: bool = False) -> Lis
             model_dir = appliance.find_root() / "build" / "model"
         except ConfigurationError as error:
             raise UsageError("no model was named", hint="give --model-dir or VV_MODEL_DIR") from error
+    if cache is None:
+        # Biometric data stays only where somebody asked for it.
+        cache = Path(context.with_resource(TemporaryDirectory(prefix="vv-embeddings-")))
     return Listener(model_dir, cache, fp32=fp32)
 
 

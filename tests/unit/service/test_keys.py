@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,32 @@ def test_a_hash_may_be_written_in_capitals(store: KeyStore) -> None:
 def test_refuses_what_is_no_hash(store: KeyStore, sha256: str) -> None:
     with pytest.raises(InvalidRequest):
         KeyService(store).accept("operator", [Role.operator], sha256)
+
+
+def test_what_others_revoked_is_seen_at_the_next_look(store: KeyStore) -> None:
+    here, elsewhere = KeyService(store), KeyService(store)
+    kept, _ = here.create("kept", [Role.operator])
+    lost, stored = here.create("lost", [Role.viewer])
+    for key in (kept, lost):
+        here.authenticate(key)
+    elsewhere.revoke(stored.id)
+    assert here.recall(lost) is not None
+    here.refresh()
+    assert here.recall(lost) is None
+    assert here.authenticate(lost) is None
+    assert here.recall(kept) is not None
+
+
+def test_a_key_that_was_looked_at_again_is_fresh(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = KeyService(store)
+    key, _ = keys.create("call centre", [Role.viewer])
+    keys.authenticate(key)
+    monkeypatch.setattr("voice_verify.services.keys.REMEMBERED_S", 0.2)
+    time.sleep(0.25)
+    assert keys.recall(key) is None
+    keys.refresh()
+    assert keys.recall(key) is not None
+
+
+def test_there_is_nothing_to_look_at_before_the_first_caller(store: KeyStore) -> None:
+    KeyService(store).refresh()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from voice_verify.services import records
 from voice_verify.services.speakers import SPEAKER_ID
 
 MODEL = "778e6e0451d76c06f48c472845530bcb371a8ec00a64f4bc5e3fc2c6cd3c5057"
@@ -27,13 +28,6 @@ def line_of_text(shortest: int, longest: int) -> StringConstraints:
     return StringConstraints(min_length=shortest, max_length=longest, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("must lie within the years 1 to 9999") from error
-
-
 def _written(value: object) -> object:
     # Numbers would be taken for seconds since 1970, which the schema does not say.
     if not isinstance(value, date) and not (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value)):
@@ -42,7 +36,7 @@ def _written(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_written)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_utc)]
+Moment = Annotated[records.Moment, BeforeValidator(_written)]
 """A moment of a request, with its time zone; kept in UTC."""
 
 
