@@ -15,8 +15,8 @@ from enum import StrEnum
 from voice_verify.errors import InvalidRequest
 from voice_verify.store import KeyStore, StoredKey
 
-# How long another process may go on to accept a key that was revoked; `refresh` runs four times as often, so that callers
-# who all ask at once are not all looked up at once.
+# How long another process may go on to accept a key that was revoked; `refresh` runs four times as often, so that
+# callers who all ask at once are not all looked up at once.
 REMEMBERED_S = 2.0
 # More keys than any installation has: callers with made-up keys are never remembered.
 MOST_REMEMBERED = 1000
@@ -51,7 +51,7 @@ def digest(secret: str) -> str:
 
 
 class KeyService:
-    """Valid keys are remembered, and looked at again twice a second; `by` is always the API key that asks, for the audit."""
+    """Valid keys are remembered, and looked at again twice a second; `by` is the API key that asks, for the audit."""
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store

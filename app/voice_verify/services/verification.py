@@ -45,8 +45,8 @@ SILENCE = Voice(None, 0.0, 0.0, Quality(None, 0.0))
 class Verification:
     """The decision about `speaker` after `audio_s` seconds of audio; see `voice_verify.engine.voice.Decision`.
 
-    `pseudonym`: of the speaker, empty when nobody is enrolled under that name. Two are equal when nothing but the length
-    of the audio differs.
+    `pseudonym`: of the speaker, empty when nobody is enrolled under that name. Two are equal when nothing but the
+    length of the audio differs.
     """
 
     speaker: str
