@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 # Streams push every 20 to 100 ms; gathering for this long makes batches of them.
 _GATHER_S = 0.1
+# A chunk that is embedded alone costs nearly twice as much as one of a full batch: while there is more to do than one
+# batch in this time, batches wait to be full.
+_FILL_S = 0.2
 
 
 Taken = list[tuple[LiveStream, list[Waiting]]]
@@ -60,6 +63,8 @@ class Engine:
         self._urgent = False
         self._stopping = False
         self._heard_all = False
+        # When a batch was taken last.
+        self._embedding_since = 0.0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -190,6 +195,7 @@ class Engine:
             if len(entry.backlog):
                 self._urgent = True
                 self._audio.notify()
+            self._speech.notify_all()
         if running:
             entry.closed.wait()
         with self._lock:
@@ -297,11 +303,23 @@ class Engine:
     def _embed(self) -> None:
         while True:
             with self._lock:
-                self._speech.wait_for(lambda: self._chunks.is_ready or (self._heard_all and not len(self._chunks)))
+                self._speech.wait_for(lambda: self._chunks.is_ready or self._is_over())
+                self._speech.wait_for(self._fills_a_batch, self._embedding_since + _FILL_S - time.monotonic())
                 batch = self._chunks.take(EMBEDDING_BATCH)
-            if not batch:
-                return
-            self._embed_batch(batch)
+                self._embedding_since = time.monotonic()
+                if not batch and self._is_over():
+                    return
+            # Else another thread was faster.
+            if batch:
+                self._embed_batch(batch)
+
+    def _is_over(self) -> bool:
+        return self._heard_all and not len(self._chunks)
+
+    def _fills_a_batch(self) -> bool:
+        """Whether there is no use in waiting for more; who closes a stream waits for its last chunk."""
+        closing = any(entry.closing for entry in self._streams.values())
+        return len(self._chunks) >= EMBEDDING_BATCH or closing or self._stopping
 
     def _embed_batch(self, batch: list[Queued[LiveStream]]) -> None:
         entries = list(dict.fromkeys(queued.owner for queued in batch))
