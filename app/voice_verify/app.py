@@ -31,6 +31,7 @@ from voice_verify.api.at_once import VerifyAtOnce
 from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
 from voice_verify.errors import DatabaseUnavailable
 from voice_verify.services.container import Services
+from voice_verify.services.streams import StreamService
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ REFRESH_S = 0.5
 TICK_S = 1.0
 # What may take long: streams that dead processes left open, and reports that are too old.
 CLEANING_S = 60.0
+PULSE_S = 0.1
 
 
 def create(services: Services) -> FastAPI:
@@ -48,6 +50,7 @@ def create(services: Services) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
         ticking = [
+            asyncio.create_task(_pulse(services.streams)),
             asyncio.create_task(
                 _every(REFRESH_S, services.keys.refresh, services.voiceprints.refresh, services.profiles.refresh)
             ),
@@ -97,13 +100,23 @@ def create(services: Services) -> FastAPI:
     return app
 
 
+async def _pulse(streams: StreamService) -> None:
+    """Tell how late the event loop is, again and again."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + PULSE_S
+        await asyncio.sleep(PULSE_S)
+        streams.answers_late(loop.time() - due)
+
+
 async def _every(interval_s: float, *parts: Callable[[], None]) -> None:
     """Call all `parts` again and again, each whether or not the others succeed."""
     while True:
         await asyncio.sleep(interval_s)
         for part in parts:
             try:
-                await run_in_threadpool(part)
+                # Not in the pool of the requests: many that wait for the database would keep back what spares them it.
+                await asyncio.to_thread(part)
             except DatabaseUnavailable:
                 # Said by the database itself; what was to be done is done next time.
                 continue

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import numpy as np
 
 from .conftest import StartService
@@ -40,3 +44,19 @@ def test_refuses_more_streams_than_it_may_have(start_service: StartService) -> N
         assert int(answer.headers["retry-after"]) > 0
         client.delete(f"/api/v2/streams/{first['uuid']}").raise_for_status()
         assert client.post("/api/v2/streams").status_code == 201
+
+
+def test_lets_no_call_in_while_it_answers_late(start_service: StartService) -> None:
+    service = start_service()
+    with service.client() as client:
+        running = client.post("/api/v2/streams").json()["uuid"]
+        os.kill(service.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(service.pid, signal.SIGCONT)
+        # It notices with the first breath, in which it may still answer what waited.
+        time.sleep(0.03)
+        answer = client.post("/api/v2/streams")
+        problem(answer, 503, "overloaded")
+        assert int(answer.headers["retry-after"]) > 0
+        assert client.get(f"/api/v2/streams/{running}").status_code == 200
+        until(lambda: client.post("/api/v2/streams").status_code == 201)

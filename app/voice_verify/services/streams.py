@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 from voice_verify.engine import EngineClient, EngineError, Voice
-from voice_verify.errors import EngineRestarted, StreamNotFound, TooManyStreams, VoiceVerifyError
+from voice_verify.errors import EngineRestarted, Overloaded, StreamNotFound, TooManyStreams, VoiceVerifyError
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.events import EndReason
 from voice_verify.services.faults import translated
@@ -24,6 +24,9 @@ from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import Verification, VerificationService
 
 SOURCE: Source = "websocket"
+
+# As long as requests wait this long before anybody looks at them, no call is let in.
+LATE_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class StreamService:
         self._max_streams = max_streams
         self._idle_s = idle_s
         self._silence_s = silence_s
+        self._late_s = 0.0
         # The speech of each stream, and the audio when it grew last; only `tick` looks at it.
         self._spoken: dict[UUID, tuple[float, float]] = {}
         self._lock = threading.Lock()
@@ -68,6 +72,8 @@ class StreamService:
 
         Raises TooManyStreams, Overloaded, EngineUnavailable, MaintenanceMode and DatabaseUnavailable.
         """
+        if self._late_s > LATE_S:
+            raise Overloaded("The service is slow to answer the calls it has", hint="try again in a moment")
         stream = Stream(
             uuid4(),
             SOURCE,
@@ -85,6 +91,10 @@ class StreamService:
             raise
         log.info("stream opened", extra={"fields": {"stream": str(stream.uuid)}})
         return stream, ticket
+
+    def answers_late(self, late_s: float) -> None:
+        """How late the event loop is, told many times a second; a moment in which it was not forgets half of it."""
+        self._late_s = max(late_s, self._late_s / 2)
 
     def get(self, uuid: UUID) -> Stream:
         """The stream, with all that the engine has heard by now; raises StreamNotFound and StreamFailed."""
