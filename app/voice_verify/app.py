@@ -16,6 +16,7 @@ from voice_verify.api import (
     billing,
     docs,
     keys,
+    licence,
     maintenance,
     pbx,
     probes,
@@ -61,6 +62,7 @@ def create(services: Services) -> FastAPI:
                     services.usage.flush,
                     services.register.tick,
                     services.maintenance.tick,
+                    services.licences.tick,
                 )
             ),
             asyncio.create_task(_every(CLEANING_S, services.maintenance.recover, services.reports.tick)),
@@ -84,7 +86,7 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     # Matched in this order: what every call asks twice a second stands first.
-    for module in (streams, recordings, speakers, keys, maintenance, backup, profiles, pbx, billing, reports):
+    for module in (streams, recordings, speakers, keys, maintenance, backup, profiles, pbx, billing, reports, licence):
         app.include_router(module.router, prefix="/api/v2")
     app.include_router(probes.router)
     app.include_router(websocket.router)

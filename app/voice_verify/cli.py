@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
+from pathlib import Path
 
 from voice_verify import __version__, logs, settings
-from voice_verify.errors import VoiceVerifyError
+from voice_verify.errors import StartError, VoiceVerifyError
 from voice_verify.services.keys import KeyService, Role
 from voice_verify.settings import Settings
-from voice_verify.store import Database, KeyStore, encryption, open_vault
+from voice_verify.store import AuditAction, Database, KeyStore, encryption, open_vault
 
 # The API answers a frame beyond its limit with an error; only one this much larger is cut off by the protocol.
 PROTOCOL_FRAME_FACTOR = 4
@@ -72,6 +74,35 @@ def _migrate(config: Settings, arguments: argparse.Namespace) -> None:
     print(f"the database has schema {state.current}")
 
 
+def _backup(config: Settings, arguments: argparse.Namespace) -> None:
+    # Imported here because they take a second, which no other command needs.
+    from voice_verify.engine.model import read_model_info  # noqa: PLC0415
+    from voice_verify.services.backup import write_backup  # noqa: PLC0415
+    from voice_verify.services.sealing import parse_recipient, sealed  # noqa: PLC0415
+    from voice_verify.services.spool import disk_full  # noqa: PLC0415
+    from voice_verify.store.replica import ReplicaStore  # noqa: PLC0415
+
+    key = parse_recipient(arguments.recipient)
+    database = _database(config)
+    replica = ReplicaStore(database, open_vault(database, config.data_key_file))
+    model = read_model_info(config.model_dir)
+    try:
+        target = arguments.file.open("xb")
+    except OSError as error:
+        raise StartError(f"{arguments.file} cannot be made: {error.strerror}") from error
+    try:
+        with disk_full(), target:
+            with sealed(target, key) as content:
+                records = write_backup(content, database, replica, model)
+            target.flush()
+            os.fsync(target.fileno())
+    except BaseException:
+        arguments.file.unlink()
+        raise
+    replica.record(AuditAction.backup_made, "database", None, records=records)
+    print(json.dumps({"records": records, "bytes": arguments.file.stat().st_size}))
+
+
 def _create_key(config: Settings, arguments: argparse.Namespace) -> None:
     secret, key = _keys(config).create(arguments.name, arguments.role)
     print(f"key {key.id} ({key.name}, {', '.join(key.roles)}); shown only now:", file=sys.stderr)
@@ -113,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the database to what this version needs")
     migrate.set_defaults(run=_migrate)
     migrate.add_argument("--to", metavar="REVISION", help="or to what an older version needs, which loses what is new")
+    backup = commands.add_parser("backup", help="write an encrypted backup of this moment; calls go on meanwhile")
+    backup.set_defaults(run=_backup)
+    backup.add_argument("--recipient", required=True, metavar="KEY", help="public key of age (age1…)")
+    backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
     keys = commands.add_parser("keys", help="API keys").add_subparsers(required=True, metavar="COMMAND")
     create_key = keys.add_parser("create", help="make a key and print it, once")
     create_key.set_defaults(run=_create_key)

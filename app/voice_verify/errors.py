@@ -194,6 +194,20 @@ class PbxExists(VoiceVerifyError):
     status = 409
 
 
+class LicenceExpired(VoiceVerifyError):
+    """The licence has expired: nothing new begins, what runs goes on."""
+
+    code = "licence_expired"
+    status = 403
+
+
+class FeatureNotLicensed(VoiceVerifyError):
+    """The licence does not allow calls by this way."""
+
+    code = "feature_not_licensed"
+    status = 403
+
+
 class UploadTooLarge(VoiceVerifyError):
     code = "upload_too_large"
     status = 413
@@ -202,6 +216,24 @@ class UploadTooLarge(VoiceVerifyError):
 class InvalidRequest(VoiceVerifyError):
     code = "invalid_request"
     status = 422
+
+
+class LicenceInvalid(InvalidRequest):
+    """The licence cannot be read, was changed, or is signed by nobody whom this installation trusts."""
+
+    code = "licence_invalid"
+
+
+class ThroughInvalid(InvalidRequest):
+    """`through` is not from an inventory that this version knows."""
+
+    code = "through_invalid"
+
+
+class RecipientInvalid(InvalidRequest):
+    """The public key that a backup is to be encrypted to is none."""
+
+    code = "recipient_invalid"
 
 
 class UnsupportedCodec(InvalidRequest):
@@ -299,6 +331,12 @@ class Unavailable(VoiceVerifyError):
 
 class TooManyStreams(Unavailable):
     code = "too_many_streams"
+
+
+class LicenceExceeded(Unavailable):
+    """As many calls are running as the licence allows."""
+
+    code = "licence_exceeded"
 
 
 class MaintenanceMode(Unavailable):

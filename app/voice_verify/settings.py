@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from voice_verify import _generated
 from voice_verify.errors import StartError
+from voice_verify.licence import PublicKey
+
+# Written with commas between them.
+PublicKeys = Annotated[
+    tuple[PublicKey, ...], NoDecode, BeforeValidator(lambda text: tuple(filter(None, str(text).split(","))))
+]
 
 
 class Settings(BaseSettings):
@@ -41,6 +48,12 @@ class Settings(BaseSettings):
     # How long reports are kept.
     report_days: PositiveInt = _generated.REPORT_DAYS
     stream_silence_s: PositiveInt = _generated.STREAM_SILENCE_S
+    # Whose licences are taken, and the one that the image was packaged with, if any.
+    licence_issuers: PublicKeys = Field(_generated.LICENCE_ISSUERS, validate_default=True)
+    licence_file: Path | None = None
+    licence_warn_days: PositiveInt = _generated.LICENCE_WARN_DAYS
+    # Calls at once without a licence.
+    evaluation_calls: PositiveInt = _generated.EVALUATION_CALLS
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
 

@@ -23,6 +23,17 @@ def model_dir() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, each worker has a kind of database to itself, so that what tests share is started once.
+
+    What needs none stays with the other tests of its module.
+    """
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        kind = callspec.params.get("database") if callspec else None
+        item.add_marker(pytest.mark.xdist_group(kind or item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
     with postgresql.server() as running:

@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from voice_verify.licence import SignedLicence
 from voice_verify.services.keys import KeyService, Role
 from voice_verify.store import Database, KeyStore
+
+from . import licences
 
 COMMAND = Path(sys.executable).with_name("voice-verify")
 START_S = 60
@@ -30,9 +33,20 @@ EVENT_S = 20
 
 
 class Service:
-    """`voice-verify serve` on a free port of the loopback, with keys by role."""
+    """`voice-verify serve` on a free port of the loopback, with keys by role.
 
-    def __init__(self, folder: Path, model_dir: Path, database_url: str, **settings: object) -> None:
+    It finds a packaged licence for more calls than any test makes; with `licence` None it is an evaluation.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model_dir: Path,
+        database_url: str,
+        *,
+        licence: SignedLicence | None = licences.AMPLE,
+        **settings: object,
+    ) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "service.log"
@@ -45,8 +59,12 @@ class Service:
             "VV_MODEL_DIR": str(model_dir),
             "VV_HOST": "127.0.0.1",
             "VV_PORT": str(self.port),
+            "VV_LICENCE_ISSUERS": licences.ISSUER,
+            "VV_LICENCE_FILE": str(folder / "licence.json"),
             **named,
         }
+        if licence is not None:
+            (folder / "licence.json").write_text(licence.text(), encoding="utf-8")
         self.keys: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -6,16 +6,18 @@ import base64
 import gzip
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyrage
 import pytest
 
 from voice_verify.store import Database
 
-from .running import Service, problem
+from .running import COMMAND, Service, problem
 from .speech import ANNA, BRUNO, ENROLMENT, TEST, samples, wav
 
 BACKUP, RESTORE = "/api/v2/maintenance/backup", "/api/v2/maintenance/loadbackup"
@@ -296,3 +298,62 @@ def test_is_on_record(installation: Service) -> None:
     database.close()
     assert [action for action, _ in found][-2:] == ["backup_made", "backup_restored"]
     assert all(key for _, key in found)
+
+
+@pytest.fixture
+def key() -> pyrage.x25519.Identity:
+    return pyrage.x25519.Identity.generate()
+
+
+def test_an_encrypted_backup_is_read_by_the_owner_of_the_key_only(
+    installation: Service, key: pyrage.x25519.Identity
+) -> None:
+    made = operate(installation, "POST", BACKUP, params={"recipient": str(key.to_public())})
+    assert made.headers["content-type"] == "application/age"
+    assert made.content.startswith(b"age-encryption.org/v1\n-> X25519 ")
+    with pytest.raises(pyrage.DecryptError):
+        pyrage.decrypt(made.content, [pyrage.x25519.Identity.generate()])
+    clear = pyrage.decrypt(made.content, [key])
+    assert [line["table"] for line in _lines(clear) if "table" in line].count("speakers") == 2
+    problem(send(installation, RESTORE, made.content), 422, "backup_foreign")
+    assert operate(installation, "POST", RESTORE, content=clear).json()["restored"] == 2
+
+
+@pytest.mark.parametrize("recipient", ["age1", "x", "age1" + "q" * 58, "ssh-ed25519 AAAA"])
+def test_refuses_to_encrypt_to_what_is_no_key(installation: Service, recipient: str) -> None:
+    with installation.client("operator") as operator:
+        problem(operator.post(BACKUP, params={"recipient": recipient}), 422, "recipient_invalid")
+
+
+def test_a_backup_beyond_what_it_may_write_leaves_nothing(
+    installation: Service, key: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    file = tmp_path / "made.age"
+    command = ["prlimit", "--fsize=512", COMMAND, "backup", "--recipient", str(key.to_public()), file]
+    done = subprocess.run(command, env=installation.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, file.exists()) == (1, False)
+    assert done.stderr.startswith("error: The data disk is full")
+
+
+def test_a_backup_while_calls_go_on_is_of_one_moment(
+    installation: Service, key: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    operate(installation, "POST", "/api/v2/maintenance/unlock")
+    file = tmp_path / "made.age"
+    with installation.stream() as stream:
+        problem(send(installation, BACKUP, b""), 409, "maintenance_required")
+        made = operate(installation, "POST", BACKUP, params={"while_running": True}).content
+        command = ("backup", "--recipient", str(key.to_public()), str(file))
+        done = installation.command(*command)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["bytes"] == file.stat().st_size
+        # What is there is never written over.
+        refused = installation.command(*command)
+        assert refused.returncode == 1
+        assert "cannot be made" in refused.stderr
+        stream.end()
+    assert [line for line in _lines(made) if "row" in line] == [
+        line for line in _lines(pyrage.decrypt(file.read_bytes(), [key])) if "row" in line
+    ]
+    operate(installation, "POST", "/api/v2/maintenance/lock")
+    assert operate(installation, "POST", RESTORE, content=made).json()["restored"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from voice_verify.store import Database, KeyStore, SpeakerStore, encryption, open_vault
+from voice_verify.store.licences import LicenceStore, StoredLicences
 from voice_verify.store.models import Base
 
 EMBEDDING = np.linspace(-1, 1, 192, dtype="<f4")
@@ -66,6 +68,23 @@ def test_voiceprints_go_up_down_and_up_again(database: Callable[[str], str], tmp
             stored = session.execute(text("SELECT embedding FROM voiceprints")).scalars().all()
             assert {bytes(content) for content in stored} == {EMBEDDING.tobytes()}
             assert session.execute(text("SELECT count(*) FROM api_keys")).scalar() == 1
+    travels.close()
+
+
+def test_licences_go_with_the_table_that_holds_them(database: Callable[[str], str]) -> None:
+    travels = Database(database("licences"))
+    travels.migrate()
+    store = LicenceStore(travels)
+    for _ in range(2):
+        store.put("one", "{}", key_id=None)
+        store.keep_time(datetime.fromisoformat(MOMENT))
+        assert store.read() == StoredLicences(("{}",), datetime.fromisoformat(MOMENT))
+        assert travels.migrate("0002").current == "0002"
+        # The older version would put it into its backups, which this one refuses.
+        with travels.reading() as session:
+            assert session.execute(text("SELECT count(*) FROM settings")).scalar() == 0
+        assert travels.migrate().is_current
+        assert store.read() == StoredLicences((), None)
     travels.close()
 
 

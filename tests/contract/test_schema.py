@@ -1,6 +1,6 @@
 """The OpenAPI schema tells the truth.
 
-CI gives each look at the whole interface 10 s; VV_SCHEMA_SECONDS=300 looks longer.
+CI gives each look at the whole interface 20 s; VV_SCHEMA_SECONDS=300 looks longer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from .running import Service
 from .speech import ANNA, ENROLMENT, samples, wav
 
-SECONDS = int(os.environ.get("VV_SCHEMA_SECONDS", "10"))
+SECONDS = int(os.environ.get("VV_SCHEMA_SECONDS", "20"))
 ROUTES = {
     "/api/v2/enroll": {"post"},
     "/api/v2/verify": {"post"},
@@ -31,6 +31,7 @@ ROUTES = {
     "/api/v2/keys/{key}": {"delete"},
     "/api/v2/lock": {"get", "post"},
     "/api/v2/maintenance": {"get"},
+    "/api/v2/maintenance/inventory": {"get"},
     "/api/v2/maintenance/lock": {"get", "post"},
     "/api/v2/maintenance/unlock": {"get", "post"},
     "/api/v2/maintenance/force_off": {"post"},
@@ -44,6 +45,7 @@ ROUTES = {
     "/api/v2/snapshot/export": {"get"},
     "/api/v2/snapshot/import": {"post"},
     "/api/v2/logging_aggregate": {"get"},
+    "/api/v2/licence": {"get", "put"},
     "/api/v2/pbx": {"get", "post"},
     "/api/v2/pbx/{uuid}": {"get", "put", "delete"},
     "/api/v2/reports": {"get"},
@@ -53,8 +55,8 @@ ROUTES = {
 }
 EXAMPLE = "customer-4711"
 EVERY_ROLE = ("integrator", "operator", "billing")
-# What succeeds with real speech only, with an exported file, in maintenance mode; and paths that lead nowhere.
-NEVER_BY_CHANCE = {"enroll", "load_backup", "import_snapshot", "make_backup", "none"}
+# What succeeds with real speech only, with an exported or signed file, in maintenance mode; and paths to nowhere.
+NEVER_BY_CHANCE = {"enroll", "load_backup", "import_snapshot", "make_backup", "put_licence", "none"}
 # What takes the service away from everybody else, so that little else would be seen after it.
 TAKES_AWAY = "^(POST|GET) /api/v2/(maintenance/)?(lock|force_off)$|^DELETE /api/v2/keys"
 

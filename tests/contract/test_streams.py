@@ -28,7 +28,8 @@ def test_the_decision_moves_with_the_speech(service: Service) -> None:
         first = stream.post("verify", ANNA)
         assert first.status_code == 200, first.text
         assert (first.json()["decision"], first.json()["reason"]) == ("not_sure", "not_enough_speech")
-        stream.send(samples(ANNA, TEST, 8))
+        # Slowly enough that the engine hears it second by second.
+        stream.send(samples(ANNA, TEST, 8), speed=4)
         stream.end()
         decisions = stream.of("decision")
     assert decisions[0]["net_speech_s"] == 0

@@ -20,11 +20,13 @@ from voice_verify.errors import (
     InvalidRequest,
     MaintenanceRequired,
     MalformedBody,
+    RecipientInvalid,
     RestoreRunning,
     StreamsRunning,
     Undecipherable,
     UploadTooLarge,
 )
+from voice_verify.services.sealing import MEDIA_TYPE
 
 router = APIRouter(tags=["backup"], dependencies=[Operators])
 
@@ -59,6 +61,7 @@ SNAPSHOT = {
 }
 CONTENTS: dict[str, Any] = {
     GZIP: {"schema": BINARY, "examples": {"file": {"value": ""}}},
+    MEDIA_TYPE: {"schema": BINARY, "examples": {"file": {"value": ""}}},
     JSON: {"schema": {"type": "object"}, "examples": {"nobody enrolled": {"value": SNAPSHOT}}},
 }
 
@@ -73,14 +76,28 @@ def _file(description: str, *media_types: str) -> dict[int | str, dict[str, Any]
     "/maintenance/backup",
     summary="Make a backup",
     response_class=Response,
-    responses={**problems(*QUIET, Undecipherable, DiskFull), **_file("The backup, to be kept safe", GZIP)},
+    responses={
+        **problems(*QUIET, InvalidRequest, RecipientInvalid, Undecipherable, DiskFull),
+        **_file("The backup, to be kept safe", GZIP, MEDIA_TYPE),
+    },
 )
-def make_backup(services: ServicesDep, caller: CallerDep) -> Response:
+def make_backup(
+    services: ServicesDep,
+    caller: CallerDep,
+    recipient: Annotated[
+        str, Query(max_length=256, description="Public key of age (age1…) that it is encrypted to; empty: in clear")
+    ] = "",
+    while_running: Annotated[bool, Query(description="Without maintenance mode: of this moment, calls go on")] = False,
+) -> Response:
     """Voiceprints with consent, uploaded profiles, PBX instances without their passwords, and settings, as one file.
 
-    Needs maintenance mode and no open stream. The voiceprints in it are in clear: keep it as safe as the appliance.
+    Needs maintenance mode and no open stream unless it is made `while_running`. Without a `recipient` the voiceprints
+    in it are in clear: keep it as safe as the appliance.
     """
-    return sent(services.backup.make(by=caller.key), name="voice-verify.backup.gz", media_type=GZIP)
+    file = services.backup.make(by=caller.key, recipient=recipient, while_running=while_running)
+    if recipient:
+        return sent(file, name="voice-verify.backup.age", media_type=MEDIA_TYPE)
+    return sent(file, name="voice-verify.backup.gz", media_type=GZIP)
 
 
 @router.post(

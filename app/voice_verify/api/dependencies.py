@@ -55,6 +55,7 @@ ServicesDep = Annotated[Services, Depends(services_of)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 Integrators = allow(Role.integrator)
 Operators = allow(Role.operator)
+IntegratorsAndOperators = allow(Role.integrator, Role.operator)
 OperatorsAndViewers = allow(Role.operator, Role.viewer)
 Billing = allow(Role.billing, Role.operator)
 Readers = allow(*READING)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from voice_verify.api.dependencies import CallerDep, Operators, Readers, ServicesDep
 from voice_verify.api.documented import problems
+from voice_verify.api.documents.inventory import Inventory
 from voice_verify.api.documents.maintenance import ForcedOff, Maintenance
-from voice_verify.errors import RestoreRunning
+from voice_verify.errors import InvalidRequest, RestoreRunning, ThroughInvalid, Undecipherable
 
 router = APIRouter(tags=["maintenance"])
 
@@ -60,3 +61,22 @@ def force_off(services: ServicesDep, caller: CallerDep) -> ForcedOff:
     Uploads that are being heard are not cut off; they end within seconds.
     """
     return ForcedOff(ended_streams=services.maintenance.force_off(caller.key))
+
+
+@router.get(
+    "/maintenance/inventory",
+    summary="Count every kind of record",
+    dependencies=[Operators],
+    responses=problems(InvalidRequest, ThroughInvalid, Undecipherable),
+)
+def get_inventory(
+    services: ServicesDep,
+    through: Annotated[
+        str, Query(max_length=4096, description="Of an earlier inventory: count what only grows up to there")
+    ] = "",
+) -> Inventory:
+    """Version, formats, and of each kind of record how many there are, with a checksum over all of them.
+
+    Two are equal when nothing was lost or changed between them. Taken in maintenance mode, when nothing is written.
+    """
+    return Inventory.of(services.inventory.take(through))

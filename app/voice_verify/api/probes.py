@@ -8,13 +8,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from voice_verify import __version__
 from voice_verify.api.dependencies import MetricsReaders, ServicesDep
 from voice_verify.api.documents.health import Health
+from voice_verify.api.documents.licence import LicenceSummary
 
 router = APIRouter()
 
 
 @router.get("/health/live", tags=["health"], summary="Whether the process answers")
-def live() -> Health:
-    return Health(status="live", version=__version__, checks=[])
+def live(services: ServicesDep) -> Health:
+    licence = LicenceSummary.of(services.licences.standing)
+    return Health(status="live", version=__version__, checks=[], licence=licence)
 
 
 @router.get(
@@ -24,7 +26,7 @@ def live() -> Health:
     responses={503: {"model": Health, "description": "It cannot; `checks` says what is missing"}},
 )
 def ready(services: ServicesDep, response: Response) -> Health:
-    health = Health.of(services.health.checks(), __version__)
+    health = Health.of(services.health.checks(), __version__, services.licences.standing)
     response.status_code = 200 if health.status == "ready" else 503
     return health
 

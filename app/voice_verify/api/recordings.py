@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
-from voice_verify.api.dependencies import Integrators, ServicesDep
+from voice_verify.api.dependencies import CallerDep, Integrators, IntegratorsAndOperators, ServicesDep
 from voice_verify.api.documented import problems
 from voice_verify.api.documents.base import SpeakerId
 from voice_verify.api.documents.speakers import Speaker
@@ -19,6 +19,7 @@ from voice_verify.errors import (
     EngineUnavailable,
     EnrolmentRefused,
     InvalidRequest,
+    LicenceExpired,
     MaintenanceMode,
     MalformedBody,
     Overloaded,
@@ -27,8 +28,9 @@ from voice_verify.errors import (
     UploadTooLarge,
 )
 from voice_verify.services.enrolment import Mode
+from voice_verify.services.keys import Role
 
-router = APIRouter(tags=["recordings"], dependencies=[Integrators])
+router = APIRouter(tags=["recordings"])
 
 FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo is mixed down"
 
@@ -36,6 +38,7 @@ FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo i
 @router.post(
     "/enroll",
     summary="Enrol a speaker from recordings",
+    dependencies=[Integrators],
     responses=problems(
         MalformedBody,
         UploadTooLarge,
@@ -46,6 +49,7 @@ FORMATS = "WAV (PCM, A-law, µ-law), FLAC or Ogg/Opus; any sample rate, stereo i
         TooManyRecordings,
         EnrolmentRefused,
         SpeakerOptedOut,
+        LicenceExpired,
         Overloaded,
         EngineUnavailable,
         EngineRestarted,
@@ -70,6 +74,7 @@ def enroll(
 @router.post(
     "/verify",
     summary="Verify a speaker from a recording",
+    dependencies=[IntegratorsAndOperators],
     responses=problems(
         MalformedBody,
         UploadTooLarge,
@@ -85,11 +90,17 @@ def enroll(
 )
 def verify(
     services: ServicesDep,
+    caller: CallerDep,
     speaker: Annotated[SpeakerId, Form()],
     recording: Annotated[UploadFile, File(description=f"One recording: {FORMATS}")],
 ) -> VerificationResult:
     """Compares the voice in the recording with the voiceprint of the speaker.
 
-    With too little speech the decision is `not_sure` with reason `not_enough_speech`.
+    With too little speech the decision is `not_sure` with reason `not_enough_speech`; after the licence has expired,
+    with reason `licence_expired`.
+
+    An operator may ask in maintenance mode, too, to see whether a known voice is still known; that is neither
+    invoiced nor reported.
     """
-    return VerificationResult.of(services.recordings.verify(speaker, recording.file))
+    by_operator = caller.may([Role.operator])
+    return VerificationResult.of(services.recordings.verify(speaker, recording.file, by_operator=by_operator))

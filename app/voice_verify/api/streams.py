@@ -16,7 +16,10 @@ from voice_verify.errors import (
     EnrolmentNotFound,
     EnrolmentRefused,
     EnrolmentRunning,
+    FeatureNotLicensed,
     InvalidRequest,
+    LicenceExceeded,
+    LicenceExpired,
     MaintenanceMode,
     MalformedBody,
     Overloaded,
@@ -51,7 +54,15 @@ def verify_on_stream(services: ServicesDep, uuid: UUID, request: SpeakerRequest)
     summary="Open a stream",
     status_code=201,
     dependencies=[Integrators],
-    responses=problems(TooManyStreams, Overloaded, EngineUnavailable, MaintenanceMode),
+    responses=problems(
+        TooManyStreams,
+        Overloaded,
+        EngineUnavailable,
+        MaintenanceMode,
+        LicenceExpired,
+        LicenceExceeded,
+        FeatureNotLicensed,
+    ),
 )
 def create_stream(request: Request, services: ServicesDep) -> StreamCreated:
     """Opens a stream and returns where to send its audio.
@@ -70,12 +81,17 @@ def create_stream(request: Request, services: ServicesDep) -> StreamCreated:
     """
     stream, ticket = services.streams.create()
     settings = services.settings
-    base = settings.public_ws_url or f"{'wss' if request.url.scheme == 'https' else 'ws'}://{request.url.netloc}"
     return StreamCreated(
         uuid=stream.uuid,
-        url=f"{base.rstrip('/')}/stream/{stream.uuid}?ticket={ticket}",
+        url=f"{_websocket_base(request, settings.public_ws_url)}/stream/{stream.uuid}?ticket={ticket}",
         idle_timeout_s=settings.stream_idle_s,
     )
+
+
+def _websocket_base(request: Request, public_url: str) -> str:
+    """Where audio is sent to: with TLS by those who asked with TLS, whatever is configured for the others."""
+    base = (public_url or f"ws://{request.url.netloc}").rstrip("/")
+    return base.replace("ws://", "wss://", 1) if request.url.scheme == "https" else base
 
 
 @router.get("", summary="List the running streams", dependencies=[Readers], responses=problems())

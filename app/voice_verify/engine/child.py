@@ -20,7 +20,7 @@ from voice_verify.engine.protocol import Kind, Message, Parser, ProtocolError, p
 MAX_UNSENT_BYTES = 32 << 20
 """Half a minute of PCM of 60 streams: the process hangs, or is being replaced."""
 # Frames of many streams go in one write; a caller hears nothing of so short a wait.
-_GATHER_S = 0.02
+_GATHER_S = 0.05
 _PART_BYTES = 1 << 18
 _READ_BYTES = 1 << 18
 _END_S = 5.0

@@ -104,8 +104,8 @@ class EngineClient:
         `on_update` gets the voice after each new second of speech; `on_restart` the seconds of audio that were lost
         when the process was replaced, after which the stream goes on. Raises StreamExists, Overloaded and NotRunning.
         """
-        if self._supervisor.overloaded:
-            raise Overloaded(f"the engine is {self.lag_s:.1f} s behind", hint="try again in a moment")
+        if refusal := self._supervisor.refusal:
+            raise Overloaded(f"the engine {refusal}", hint="try again in a moment")
         with self._lock:
             child = self._running()
             if stream in self._streams:

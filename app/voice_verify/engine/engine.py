@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_verify.engine.backlog import Waiting
+from voice_verify.engine.busy import Busy
 from voice_verify.engine.chunks import ChunkQueue, Queued
 from voice_verify.engine.encoding import Block, Encoding, decode_all
 from voice_verify.engine.errors import NotRunning, Overloaded, StreamExists, StreamFailed, UnknownStream
@@ -30,7 +31,7 @@ from voice_verify.engine.voice import Voice
 log = logging.getLogger(__name__)
 
 # Streams push every 20 to 100 ms; gathering for this long makes batches of them.
-_GATHER_S = 0.1
+_GATHER_S = 0.2
 # A chunk that is embedded alone costs nearly twice as much as one of a full batch: while there is more to do than one
 # batch in this time, batches wait to be full.
 _FILL_S = 0.2
@@ -60,6 +61,7 @@ class Engine:
         self._hearing: float | None = None
         # The last step left some of a backlog.
         self._behind = False
+        self._busy_hearing, self._busy_embedding = Busy(1), Busy(threads)
         self._urgent = False
         self._stopping = False
         self._heard_all = False
@@ -120,6 +122,10 @@ class Engine:
             waiting = [at for at in (*arrivals, self._hearing, self._chunks.oldest) if at is not None]
         return max(0.0, time.monotonic() - min(waiting)) if waiting else 0.0
 
+    def take_busy(self) -> float:
+        """The share of time, 0 to 1, that the busiest kind of thread worked since this was asked last."""
+        return max(self._busy_hearing.share(), self._busy_embedding.share())
+
     def open_stream(self, stream: UUID, on_update: OnUpdate | None = None) -> None:
         """Open a stream; `on_update` is called from a worker thread after each new second of speech.
 
@@ -141,16 +147,14 @@ class Engine:
     def push_encoded(self, stream: UUID, encoding: Encoding, samples: Block, arrived: float) -> None:
         """Add samples (n,) of an encoding, which came at `arrived` on the monotonic clock. Never blocks.
 
-        Raises Overloaded when too much audio waits (the samples are then not taken), and UnknownStream, StreamFailed
-        or NotRunning.
+        Raises Overloaded when too much audio of this stream waits (the samples are then not taken) or the stream had
+        to be given up, and UnknownStream, StreamFailed or NotRunning.
         """
         with self._lock:
             self._must_run()
             entry = self._entry(stream)
             if entry.closing:
                 raise UnknownStream(f"stream {stream} is being closed")
-            if entry.failure:
-                raise entry.failure
             if len(entry.backlog) + len(samples) > MAX_WAITING_S * SAMPLE_RATE:
                 raise Overloaded(
                     f"stream {stream} has more than {MAX_WAITING_S} s of audio waiting",
@@ -160,7 +164,9 @@ class Engine:
                 self._waiting + len(samples) > MAX_WAITING_TOTAL_S * SAMPLE_RATE
                 or len(self._chunks) > MAX_WAITING_CHUNKS
             ):
-                raise Overloaded("the engine cannot keep up with all streams", hint="run fewer streams or more cores")
+                self._shed()
+            if entry.failure:
+                raise entry.failure
             if len(samples) == 0:
                 return
             entry.backlog.push(Waiting(arrived, encoding, samples))
@@ -240,7 +246,8 @@ class Engine:
     def _hear(self) -> None:
         try:
             while (taken := self._gather()) is not None:
-                self._advance(taken)
+                with self._busy_hearing.working():
+                    self._advance(taken)
         finally:
             with self._lock:
                 self._heard_all = True
@@ -311,7 +318,8 @@ class Engine:
                     return
             # Else another thread was faster.
             if batch:
-                self._embed_batch(batch)
+                with self._busy_embedding.working():
+                    self._embed_batch(batch)
 
     def _is_over(self) -> bool:
         return self._heard_all and not len(self._chunks)
@@ -358,10 +366,23 @@ class Engine:
                 entry.failure = StreamFailed(
                     f"the audio of stream {entry.identity} could not be processed", hint="close it and open another"
                 )
-                self._waiting -= len(entry.backlog)
-                entry.backlog.clear()
-                self._ready.pop(entry.identity, None)
-                self._chunks.drop(entry)
+                self._forget(entry)
+
+    def _shed(self) -> None:
+        """Give up the youngest stream, so that those which have run longer go on; the lock is held."""
+        youngest = next((entry for entry in reversed(self._streams.values()) if not entry.failure), None)
+        if youngest is not None:
+            youngest.failure = Overloaded(
+                "the engine cannot keep up with all streams", hint="run fewer streams or more cores"
+            )
+            self._forget(youngest)
+
+    def _forget(self, entry: LiveStream) -> None:
+        """Drop what waits of a stream; the lock is held."""
+        self._waiting -= len(entry.backlog)
+        entry.backlog.clear()
+        self._ready.pop(entry.identity, None)
+        self._chunks.drop(entry)
 
     def _release(self, entries: Sequence[LiveStream]) -> None:
         """Let go of those that are closing and have nothing left to process; the lock is held."""

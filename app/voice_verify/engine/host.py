@@ -46,9 +46,8 @@ log = logging.getLogger(__name__)
 # Below the API, so that queries are answered while a batch is computed; recordings below the live streams.
 NICE = 5
 RECORDING_NICE = 10
-STATUS_S = 1.0
-# How often a stream without a new second of speech reports what was heard.
-PROGRESS_S = 0.5
+# How often the process reports its state, and each stream without a new second of speech what was heard.
+REPORT_S = 0.5
 # Closing waits for what the stream sent last, a few milliseconds; the clients of many streams may hang up at once.
 _CLOSERS = 8
 _ENCODINGS = tuple(Encoding)
@@ -158,20 +157,17 @@ class Host:
         self._send(pack_voice(Kind.voice, stream.int, voice))
 
     def _report(self) -> None:
-        due = time.monotonic()
         while True:
             if not self._engine.alive:
                 log.error("the engine's threads ended")
                 os._exit(1)
             try:
                 self._report_progress()
-                if time.monotonic() >= due:
-                    due = time.monotonic() + STATUS_S
-                    self._send(pack_status(self._status()))
+                self._send(pack_status(self._status()))
             except OSError:
                 # The peer is gone, which the receiving thread sees too.
                 return
-            time.sleep(PROGRESS_S)
+            time.sleep(REPORT_S)
 
     def _report_progress(self) -> None:
         # In one piece: each would wake the service.
@@ -183,7 +179,7 @@ class Host:
                 # Closed meanwhile.
                 self._told.pop(stream, None)
                 continue
-            except StreamFailed as error:
+            except EngineError as error:
                 self._give_up(stream.int, error)
                 continue
             if voice.audio_s > told:
@@ -200,6 +196,7 @@ class Host:
             cpu_embedding_s=parts["embedding"],
             cpu_other_s=max(0.0, time.process_time() - sum(parts.values())),
             lag_s=self._engine.lag_s,
+            busy=self._engine.take_busy(),
             at=time.monotonic(),
             memory_bytes=int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES,
             streams=len(self._told),

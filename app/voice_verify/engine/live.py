@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from voice_verify.engine.backlog import Backlog
-from voice_verify.engine.errors import StreamFailed
+from voice_verify.engine.errors import EngineError
 from voice_verify.engine.features import SAMPLE_RATE
 from voice_verify.engine.stream import StreamState
 from voice_verify.engine.voice import Voice
@@ -35,4 +35,4 @@ class LiveStream:
         self.being_heard = False
         self.closing = False
         self.closed = threading.Event()
-        self.failure: StreamFailed | None = None
+        self.failure: EngineError | None = None

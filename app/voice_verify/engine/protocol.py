@@ -33,7 +33,7 @@ MAX_CONTENT = 1 << 20
 _HEADER = struct.Struct("<IBBI")
 _CLOCK = struct.Struct("<d")
 _VOICE = struct.Struct("<4d")
-_STATUS = struct.Struct("<6dQI")
+_STATUS = struct.Struct("<7dQI")
 _READ_BYTES = 1 << 18
 _FAILURES: tuple[type[EngineError], ...] = (StreamFailed, Overloaded, ModelError, NotRunning)
 
@@ -74,13 +74,17 @@ class Ready(NamedTuple):
 
 @dataclass(frozen=True)
 class Status:
-    """`cpu_*_s`: processor time since the start, by part; `lag_s`: age of the oldest audio not in its voice yet."""
+    """`cpu_*_s`: processor time since the start, by part; `lag_s`: age of the oldest audio not in its voice yet.
+
+    `busy`: share of the time since the last report, 0 to 1, that the busiest kind of thread worked.
+    """
 
     cpu_vad_s: float = 0.0
     cpu_features_s: float = 0.0
     cpu_embedding_s: float = 0.0
     cpu_other_s: float = 0.0
     lag_s: float = 0.0
+    busy: float = 0.0
     # Of the machine's monotonic clock.
     at: float = 0.0
     memory_bytes: int = 0
@@ -210,7 +214,7 @@ def pack_status(status: Status) -> bytes:
     parts = (status.cpu_vad_s, status.cpu_features_s, status.cpu_embedding_s, status.cpu_other_s)
     return pack(
         Kind.status,
-        content=_STATUS.pack(*parts, status.lag_s, status.at, status.memory_bytes, status.streams),
+        content=_STATUS.pack(*parts, status.lag_s, status.busy, status.at, status.memory_bytes, status.streams),
     )
 
 

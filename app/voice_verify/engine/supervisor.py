@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voice_verify.engine import protocol
+from voice_verify.engine.admission import Admission
 from voice_verify.engine.child import Child, ConnectionLost
 from voice_verify.engine.protocol import Kind, Message, Status
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # An emulated machine takes minutes to load Python and the model.
 START_S = 300.0
-# The process reports every second; without a report for that long it hangs.
+# The process reports twice a second; without a report for that long it hangs.
 HANG_S = 10.0
 _OVERDUE_S = 2.0
 _POLL_S = 0.2
@@ -26,10 +27,6 @@ _POLL_S = 0.2
 # With the last death this many within that time, it will hardly be different the next time.
 _DEATHS, _DEATHS_WITHIN_S = 3, 60.0
 _PAUSES_S = (0.0, 1.0, 5.0)
-
-# Beyond this lag, for that long, no more streams should be taken: those that run would suffer.
-OVERLOAD_LAG_S = 1.0
-OVERLOAD_FOR_S = 2.0
 
 
 class Tenant(Protocol):
@@ -67,7 +64,7 @@ class Supervisor:
         self._reported = time.monotonic()
         # What processes that are gone have used.
         self._ended = Status()
-        self._behind_since: float | None = None
+        self._admission = Admission()
 
     def start(self) -> None:
         """Start the process and wait until it is ready, or has died so often that `problem` says so."""
@@ -125,10 +122,9 @@ class Supervisor:
         return max(self._status.lag_s, overdue, child.unsent_s, 0.0)
 
     @property
-    def overloaded(self) -> bool:
-        """Whether the engine has been behind for so long that it should get no more streams."""
-        since = self._behind_since
-        return since is not None and time.monotonic() - since >= OVERLOAD_FOR_S
+    def refusal(self) -> str | None:
+        """Why the engine should get no more streams now; None when it should."""
+        return self._admission.refusal
 
     # What follows runs in the supervising thread.
 
@@ -160,7 +156,7 @@ class Supervisor:
         finally:
             self._child = None
             self._ended, self._status = self.status, Status()
-            self._behind_since = None
+            self._admission = Admission()
             self._tenant.lost()
             status = child.end() if self._stopping.is_set() else child.kill()
         return f"{reason} (exit status {status})"
@@ -174,12 +170,13 @@ class Supervisor:
                         self._welcome(child, protocol.unpack_ready(message.content))
                     case Kind.status:
                         self._status = protocol.unpack_status(message.content)
+                        self._admission.told_busy(self._status.busy, self._status.streams)
                     case _:
                         self._tenant.told(message)
                         continue
                 self._reported = time.monotonic()
                 deadline = self._reported + HANG_S
-            self._watch_lag()
+            self._admission.told_lag(self.lag_s)
             if time.monotonic() > deadline:
                 return "it said nothing for too long"
         return "the service stops"
@@ -192,9 +189,3 @@ class Supervisor:
         self._tenant.moved_in(child)
         log.info("the engine is ready", extra={"fields": {"precision": ready.precision, "process": child.pid}})
         self._settled.set()
-
-    def _watch_lag(self) -> None:
-        if self.lag_s <= OVERLOAD_LAG_S:
-            self._behind_since = None
-        elif self._behind_since is None:
-            self._behind_since = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,6 +26,7 @@ from voice_verify.services.records import (
     SpeakerRecord,
     columns,
 )
+from voice_verify.services.sealing import parse_recipient, sealed
 from voice_verify.services.spool import Spool, disk_full, packed
 from voice_verify.store import AuditAction, Database
 from voice_verify.store.models import PbxRow, ProfileRow, SettingRow, SpeakerRow, VoiceprintRow
@@ -63,22 +65,18 @@ class BackupService:
         self._model = model
         self._changed = changed
 
-    def make(self, *, by: int) -> IO[bytes]:
-        """A backup in a file that is gone once it is closed.
+    def make(self, *, by: int, recipient: str = "", while_running: bool = False) -> IO[bytes]:
+        """A backup in a file that is gone once it is closed, encrypted to `recipient` if there is one.
 
-        Raises MaintenanceRequired, StreamsRunning, RestoreRunning, Undecipherable, DiskFull and DatabaseUnavailable.
+        It is of one moment also `while_running`, when streams go on. Raises RecipientInvalid, MaintenanceRequired,
+        StreamsRunning, RestoreRunning, Undecipherable, DiskFull and DatabaseUnavailable.
         """
+        key = parse_recipient(recipient) if recipient else None
         file = self._spool.new()
         try:
-            with self._maintenance.quiet(), disk_full():
-                header = Header(
-                    product=__version__,
-                    schema_revision=self._database.state().current,
-                    created=datetime.now(UTC),
-                    model=self._model.identity,
-                )
-                with self._replica.reading() as reader, packed(file) as content:
-                    records = write(content, header, _lines(reader))
+            with nullcontext() if while_running else self._maintenance.quiet(), disk_full():
+                with nullcontext(file) if key is None else sealed(file, key) as content:
+                    records = write_backup(content, self._database, self._replica, self._model)
                 self._replica.record(AuditAction.backup_made, "database", by, records=records)
         except BaseException:
             file.close()
@@ -126,6 +124,21 @@ class BackupService:
                     case SettingLine(row=row):
                         new.row(SettingRow, columns(row))
         return Restored(restored, deleted_since)
+
+
+def write_backup(file: IO[bytes], database: Database, replica: ReplicaStore, model: ModelInfo) -> int:
+    """Write a backup of this moment, whatever goes on meanwhile, and tell how many rows it has.
+
+    Raises Undecipherable and DatabaseUnavailable.
+    """
+    header = Header(
+        product=__version__,
+        schema_revision=database.state().current,
+        created=datetime.now(UTC),
+        model=model.identity,
+    )
+    with replica.reading() as reader, packed(file) as content:
+        return write(content, header, _lines(reader))
 
 
 def check_dimensions(record: SpeakerRecord, model: ModelInfo) -> None:

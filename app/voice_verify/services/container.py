@@ -10,7 +10,9 @@ from voice_verify.errors import DatabaseUnavailable, StartError
 from voice_verify.services.backup import BackupService
 from voice_verify.services.enrolment import EnrolmentService
 from voice_verify.services.health import HealthService
+from voice_verify.services.inventory import InventoryService
 from voice_verify.services.keys import KeyService
+from voice_verify.services.licences import LicenceService
 from voice_verify.services.maintenance import MaintenanceService
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.pbx import PbxService
@@ -52,10 +54,12 @@ class Services:
     register: StreamRegister
     reports: ReportService
     health: HealthService
+    inventory: InventoryService
+    licences: LicenceService
 
     def start(self) -> None:
         self.engine.start()
-        for part in (self.profiles.refresh, self.maintenance.recover):
+        for part in (self.profiles.refresh, self.maintenance.recover, self.licences.tick):
             # The service starts without its database and says so; the tick catches up.
             with suppress(DatabaseUnavailable):
                 part()
@@ -80,10 +84,18 @@ def build(settings: Settings) -> Services:
     verification = VerificationService(voiceprints, lambda: profiles.active, metrics, model=model)
     register = StreamRegister(database)
     usage = UsageService(database)
+    licences = LicenceService(
+        database,
+        issuers=settings.licence_issuers,
+        packaged=settings.licence_file,
+        evaluation_calls=settings.evaluation_calls,
+        warn_days=settings.licence_warn_days,
+    )
     streams = StreamService(
         engine,
         enrolment,
         verification,
+        licences=licences,
         register=register,
         usage=usage,
         metrics=metrics,
@@ -94,6 +106,7 @@ def build(settings: Settings) -> Services:
     maintenance = MaintenanceService(database, streams)
     spool = Spool(settings.state_dir, settings.restore_mb * 1024 * 1024)
     replica = ReplicaStore(database, vault)
+    health = HealthService(database, engine)
 
     def changed() -> None:
         store.changed(None)
@@ -112,6 +125,7 @@ def build(settings: Settings) -> Services:
             verification,
             register,
             usage,
+            licences=licences,
             max_recordings=settings.recordings_per_request,
             max_minutes=settings.recording_minutes,
             at_once=settings.engine_threads + 1,
@@ -127,7 +141,9 @@ def build(settings: Settings) -> Services:
         usage=usage,
         register=register,
         reports=ReportService(database, days=settings.report_days),
-        health=HealthService(database, engine),
+        health=health,
+        inventory=InventoryService(database, vault, health, usage),
+        licences=licences,
     )
 
 

@@ -30,6 +30,8 @@ class HealthService:
             state = self._database.state()
         except DatabaseUnavailable:
             return "not reachable: check that it runs and that VV_DATABASE_URL is right"
+        if state.is_newer:
+            return f"has schema {state.current}, and this version knows {state.needed}: start the newer version again"
         if not state.is_current:
             return f"has schema {state.current or 'none'} and needs {state.needed}: run voice-verify migrate"
         return None

@@ -40,5 +40,10 @@ def _identity(pid: int) -> str | None:
 
 
 @cache
+def boot() -> str:
+    """Another one each time the machine starts."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().partition("-")[0]
+    return boot().partition("-")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -16,12 +16,14 @@ from voice_verify.errors import (
     EnrolmentRefused,
     FieldProblem,
     InvalidRequest,
+    MaintenanceMode,
     Overloaded,
     SpeakerOptedOut,
     TooManyRecordings,
 )
 from voice_verify.services.enrolment import EnrolmentService, Mode
 from voice_verify.services.faults import translated
+from voice_verify.services.licences import LicenceService
 from voice_verify.services.register import StreamRegister
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import Verification, VerificationService
@@ -44,6 +46,7 @@ class RecordingService:
         register: StreamRegister,
         usage: UsageService,
         *,
+        licences: LicenceService,
         max_recordings: int,
         max_minutes: int,
         at_once: int,
@@ -51,6 +54,7 @@ class RecordingService:
         self._engine = engine
         self._enrolment = enrolment
         self._verification = verification
+        self._licences = licences
         self._register = register
         self._usage = usage
         self._max_recordings = max_recordings
@@ -61,8 +65,9 @@ class RecordingService:
         """Make a voiceprint of the voice in all recordings together; it is on disk when this returns.
 
         Raises TooManyRecordings, AudioUnreadable, AudioEmpty, AudioTooLong, EnrolmentRefused, SpeakerOptedOut,
-        Overloaded, MaintenanceMode and DatabaseUnavailable.
+        LicenceExpired, Overloaded, MaintenanceMode and DatabaseUnavailable.
         """
+        self._licences.require_current()
         with self._register.upload() as upload:
             voices = self._hear(recordings)
             upload.hear(pool(voices))
@@ -74,22 +79,32 @@ class RecordingService:
             upload.enrolled(enrolled.pseudonym)
             return enrolled
 
-    def verify(self, speaker: str, recording: BinaryIO) -> Verification:
-        """Compare the voice in a recording with the voiceprint of `speaker`.
+    def verify(self, speaker: str, recording: BinaryIO, *, by_operator: bool = False) -> Verification:
+        """Compare the voice in a recording with the voiceprint of `speaker`, as long as the licence allows it.
 
+        An operator may in maintenance mode, too; then nothing is written.
         Raises AudioUnreadable, AudioEmpty, AudioTooLong, Overloaded, MaintenanceMode and DatabaseUnavailable.
         """
-        with self._register.upload() as upload:
-            # Asked first, so that an unknown speaker costs no analysis.
-            verification = self._verification.refusal(speaker)
-            if verification is None:
-                (voice,) = self._hear([recording])
-                upload.hear(voice)
-                verification = self._verification.verify(speaker, voice, Projection())
-            if verification.judged:
-                self._usage.verified()
-            upload.journal.verified(verification)
-            return verification
+        try:
+            with self._register.upload() as upload:
+                verification = self._compare(speaker, recording, upload.hear)
+                if verification.judged:
+                    self._usage.verified()
+                upload.journal.verified(verification)
+                return verification
+        except MaintenanceMode:
+            if not by_operator:
+                raise
+        return self._compare(speaker, recording, lambda _: None)
+
+    def _compare(self, speaker: str, recording: BinaryIO, heard: Callable[[Voice], None]) -> Verification:
+        # Asked first, so that an unknown speaker costs no analysis.
+        verification = self._verification.refusal(speaker, licensed=not self._licences.has_expired)
+        if verification is None:
+            (voice,) = self._hear([recording])
+            heard(voice)
+            verification = self._verification.verify(speaker, voice, Projection())
+        return verification
 
     def _hear(self, recordings: Sequence[BinaryIO]) -> list[Voice]:
         if len(recordings) > self._max_recordings:

@@ -51,11 +51,11 @@ class ReportService:
         return ReportPage(found[:limit], _name(found[limit - 1]) if more else None)
 
     def tick(self) -> None:
-        """Once a day, remove what is older than the retention."""
+        """Once a day, remove what is older than the retention; after maintenance mode, what became so meanwhile."""
         now = datetime.now(UTC)
         if self._removed is None or self._removed.date() != now.date():
-            self._store.remove_before(now - self._kept)
-            self._removed = now
+            removed = self._store.remove_before(now - self._kept)
+            self._removed = self._removed if removed is None else now
 
 
 def _name(report: Report) -> str:

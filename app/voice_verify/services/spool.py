@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -60,7 +60,8 @@ def disk_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT):
+        # EFBIG: whoever started this process gave it no more.
+        if error.errno not in (ENOSPC, EDQUOT, EFBIG):
             raise
         raise DiskFull("The data disk is full", hint="enlarge it, or make room on it") from error
 

@@ -118,6 +118,8 @@ class Stream:
         self._origin: Connection | None = None
         self._listener: Listener | None = None
         self._told = Speech(0.0, 0.0)
+        # The speech that was looked at.
+        self._evaluated_s = 0.0
         self._metered_ms = 0
         self._enrolment: _Enrolment | None = None
         self._ended = False
@@ -168,16 +170,21 @@ class Stream:
         return new_ms
 
     def evaluate(self) -> None:
-        """Tell the listener what the audio heard since the last time has changed."""
+        """Tell the listener what new speech since the last time has changed."""
         with self._working:
             voice = self._voice
-            news = voice.net_speech_s > self._told.net_speech_s
-            if news or voice.audio_s > self._told.audio_s:
-                self._told = Speech(voice.net_speech_s, voice.audio_s)
-                self._emit(self._told)
-            if news:
+            if voice.net_speech_s > self._evaluated_s:
+                self._evaluated_s = voice.net_speech_s
                 self._advance_enrolment(voice)
                 self._decisions.renew(voice)
+
+    def progress(self) -> None:
+        """Tell the listener how much was heard, when that is more than the last time."""
+        with self._working:
+            heard = Speech(self._voice.net_speech_s, self._voice.audio_s)
+            if heard != self._told:
+                self._told = heard
+                self._emit(heard)
 
     def enrol(self, speaker: str, mode: Mode = "replace") -> EnrolmentProgress:
         """Start to enrol `speaker`, or finish at once when enough was heard; asking again tells the state.
@@ -226,6 +233,7 @@ class Stream:
         """Draw the last conclusions from all that was heard, write the report, say so, and let the listener go."""
         with self._working:
             voice = self._voice
+            self.progress()
             self.evaluate()
             if self._enrolment is not None and self._enrolment.state is EnrolmentState.collecting:
                 self._store(self._enrolment, voice)

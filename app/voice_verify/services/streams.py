@@ -17,6 +17,7 @@ from voice_verify.services.events import EndReason
 from voice_verify.services.faults import translated
 from voice_verify.services.frames import FrameDecoder
 from voice_verify.services.keys import digest
+from voice_verify.services.licences import LicenceService
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.register import StreamRegister
 from voice_verify.services.stream import Source, Stream
@@ -40,6 +41,7 @@ class StreamService:
         enrolment: EnrolmentService,
         verification: VerificationService,
         *,
+        licences: LicenceService,
         register: StreamRegister,
         usage: UsageService,
         metrics: Metrics,
@@ -50,6 +52,7 @@ class StreamService:
         self._engine = engine
         self._enrolment = enrolment
         self._verification = verification
+        self._licences = licences
         self._register = register
         self._usage = usage
         self._max_streams = max_streams
@@ -70,7 +73,8 @@ class StreamService:
     def create(self) -> tuple[Stream, str]:
         """Open a stream; the second of the pair is a ticket that lets one client connect, once.
 
-        Raises TooManyStreams, Overloaded, EngineUnavailable, MaintenanceMode and DatabaseUnavailable.
+        Raises TooManyStreams, LicenceExpired, LicenceExceeded, FeatureNotLicensed, Overloaded, EngineUnavailable,
+        MaintenanceMode and DatabaseUnavailable.
         """
         if self._late_s > LATE_S:
             raise Overloaded("The service is slow to answer the calls it has", hint="try again in a moment")
@@ -193,6 +197,7 @@ class StreamService:
                 self.end(stream.uuid, EndReason.silence_timeout)
                 continue
             self._usage.heard(stream.meter())
+            stream.progress()
             self._evaluate(stream)
 
     def close(self) -> None:
@@ -203,7 +208,9 @@ class StreamService:
 
     def _begin(self, stream: Stream, ticket: str) -> None:
         with self._lock:
-            if len(self._streams) >= self._max_streams:
+            running = len(self._streams)
+            self._licences.admit(stream.source, running)
+            if running >= self._max_streams:
                 raise TooManyStreams(
                     f"All {self._max_streams} streams are in use", hint="end one, or try again when a call has ended"
                 )

@@ -96,8 +96,10 @@ class VerificationService:
         """The same for an answer that nobody asked for; raises as `verify` does."""
         return self._decide(speaker, self._voiceprints.get(speaker), voice, projection)
 
-    def refusal(self, speaker: str) -> Verification | None:
+    def refusal(self, speaker: str, *, licensed: bool) -> Verification | None:
         """The answer when no voice at all could verify the speaker, else None; raises as `verify` does."""
+        if not licensed:
+            return self._counted(self._unjudged(speaker, self.pseudonym(speaker), Reason.licence_expired, SILENCE))
         verification = self._decide(speaker, self._voiceprints.get(speaker), SILENCE, Projection())
         return None if verification.judged else self._counted(verification)
 

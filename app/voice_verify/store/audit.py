@@ -37,6 +37,7 @@ class AuditAction(StrEnum):
     pbx_created = "pbx_created"
     pbx_changed = "pbx_changed"
     pbx_removed = "pbx_removed"
+    licence_installed = "licence_installed"
 
 
 @dataclass(frozen=True)

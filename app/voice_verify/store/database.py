@@ -36,10 +36,14 @@ SQLITE_BEGIN = "voice_verify_begin"
 
 @dataclass(frozen=True)
 class SchemaState:
-    """The migration that the database has, and the one that this version needs."""
+    """The migration that the database has, and the one that this version needs.
+
+    `is_newer`: this version does not know the one that the database has.
+    """
 
     current: str | None
     needed: str | None
+    is_newer: bool = False
 
     @property
     def is_current(self) -> bool:
@@ -128,7 +132,10 @@ class Database:
         """
         with self.reading() as session:
             connection = session.connection()
-            return SchemaState(_revision(connection), ScriptDirectory.from_config(_alembic()).get_current_head())
+            current = _revision(connection)
+        script = ScriptDirectory.from_config(_alembic())
+        known = {step.revision for step in script.walk_revisions()}
+        return SchemaState(current, script.get_current_head(), is_newer=current is not None and current not in known)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -13,6 +13,7 @@ class Lock(IntEnum):
 
     maintenance = 7_301_001
     profile = 7_301_002
+    licence = 7_301_003
 
 
 def hold(session: Session, lock: Lock, *, shared: bool = False) -> None:

@@ -53,6 +53,11 @@ def admit(session: Session) -> None:
         )
 
 
+def is_on(session: Session) -> bool:
+    """Whether maintenance mode is on."""
+    return _state(session).mode
+
+
 class MaintenanceStore:
     """`lives` tells whether the process lives that a row names as its owner."""
 

@@ -144,6 +144,16 @@ class ProfileRow(Base):
     )
 
 
+class LicenceRow(Base):
+    """A licence that was put in force over the API; `sequence` is the highest of the one that was put last."""
+
+    __tablename__ = "licences"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    document: Mapped[str] = mapped_column(Text)
+    sequence: Mapped[int]
+
+
 class PbxRow(Base):
     """A PBX instance that the appliance registers with."""
 

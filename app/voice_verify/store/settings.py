@@ -13,8 +13,9 @@ MAINTENANCE = "maintenance"
 QUIET = "quiet"
 PROFILE = "profile"
 DATA_KEY = "data_key"
+LICENCE_TIME = "licence_time"
 
-OF_THIS_INSTALLATION = (MAINTENANCE, QUIET, DATA_KEY)
+OF_THIS_INSTALLATION = (MAINTENANCE, QUIET, DATA_KEY, LICENCE_TIME)
 """These tell how the service runs here and now: no backup holds them, and no restore touches them."""
 
 

@@ -123,9 +123,14 @@ class StreamStore:
         with self._database.reading() as session:
             return _reports(session, session.scalars(query).all())
 
-    def remove_before(self, moment: datetime) -> int:
-        """Delete what started before `moment` and has ended; how many streams that were."""
+    def remove_before(self, moment: datetime) -> int | None:
+        """Delete what started before `moment` and has ended; how many streams that were.
+
+        None in maintenance mode, in which nothing is removed: an inventory must find again what there was.
+        """
         with self._database.session() as session:
+            if maintenance.is_on(session):
+                return None
             gone = session.execute(
                 delete(StreamRow)
                 .where(StreamRow.ended.is_not(None), StreamRow.started < moment)

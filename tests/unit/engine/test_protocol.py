@@ -59,7 +59,7 @@ def test_a_voice_arrives_as_it_was(voice: Voice, number: int) -> None:
     np.testing.assert_array_equal(received.embedding, voice.embedding)
 
 
-@given(st.builds(Status, *[numbers] * 6, st.integers(0, 2**63), st.integers(0, 2**31)))
+@given(st.builds(Status, *[numbers] * 7, st.integers(0, 2**63), st.integers(0, 2**31)))
 def test_a_status_arrives_as_it_was(status: Status) -> None:
     assert protocol.unpack_status(parsed(protocol.pack_status(status)).content) == status
 

@@ -24,6 +24,15 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp
     assert (loaded.upload_mb, loaded.max_streams) == (5, 9)
 
 
+@pytest.mark.parametrize(("written", "read"), [("", 0), ("a" * 64, 1), (f"{'a' * 64},{'b' * 64}", 2)])
+def test_issuers_of_licences_stand_in_one_line(monkeypatch: pytest.MonkeyPatch, written: str, read: int) -> None:
+    monkeypatch.setenv("VV_LICENCE_ISSUERS", written)
+    assert len(settings.load().licence_issuers) == read
+    monkeypatch.setenv("VV_LICENCE_ISSUERS", f"{written},not-a-key")
+    with pytest.raises(StartError, match="VV_LICENCE_ISSUERS"):
+        settings.load()
+
+
 def test_names_every_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VV_UPLOAD_MB", "0")
     monkeypatch.setenv("VV_PORT", "http")
