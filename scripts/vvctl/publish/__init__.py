@@ -1,0 +1,1 @@
+"""Put a built image where machines are launched from: a folder for each target."""

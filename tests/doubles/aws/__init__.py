@@ -1,0 +1,1 @@
+"""AWS at the wire: EBS direct API and images as strict as AWS, everything else by moto. See server.py."""
