@@ -1,0 +1,1 @@
+"""Upgrades of QEMU machines on this computer."""
