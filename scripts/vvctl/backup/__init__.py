@@ -1,0 +1,1 @@
+"""Backups of an appliance: made over its API, looked at, and restored."""
