@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the Molecule scenarios: converge, again for idempotence, verify with testinfra.
+# Runs the Molecule scenarios, one on each core: converge, again for idempotence, again in check mode, verify with testinfra.
 # Usage: roles/test-roles.sh [ROLE...]      without roles, all of them
 # Needs build/wheels and build/model, which an image build leaves.
 set -euo pipefail
@@ -22,18 +22,23 @@ fi
 # How many testinfra checks passed, by pytest's closing line.
 checks() { sed -nE 's/.*= ([0-9]+) passed.*/\1/p' "$1" | tail -n 1; }
 
-mkdir -p "$VV_BUILD/logs"
-failed=()
-for role in "$@"; do
-    started=$SECONDS
-    log=$VV_BUILD/logs/molecule-$role.log
+# Exit status 1 when the role's scenario fails.
+test_role() {
+    local role=$1 started=$SECONDS log=$VV_BUILD/logs/molecule-$1.log
     if (cd "$role" && VV_ROLE=$role molecule --base-config ../molecule-base.yml test) >"$log" 2>&1; then
         printf 'role %-13s passed in %3d s, %s checks\n' "$role" $((SECONDS - started)) "$(checks "$log")"
     else
-        printf 'role %-13s FAILED after %3d s, see %s\n' "$role" $((SECONDS - started)) "$log"
-        tail -n 60 "$log"
-        failed+=("$role")
+        printf 'role %-13s FAILED after %3d s, see %s\n%s\n' "$role" $((SECONDS - started)) "$log" "$(tail -n 60 "$log")"
+        return 1
     fi
-done
-echo "$(($# - ${#failed[@]})) passed, ${#failed[@]} failed"
-[[ ${#failed[@]} -eq 0 ]]
+}
+export -f checks test_role
+
+mkdir -p "$VV_BUILD/logs"
+outcomes=$(mktemp)
+trap 'rm -f "$outcomes"' EXIT
+# Side by side: a scenario keeps one core busy.
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' bash -c "test_role {} || echo {} >>$outcomes"
+failed=$(wc -l <"$outcomes")
+echo "$(($# - failed)) passed, $failed failed"
+[[ $failed -eq 0 ]]

@@ -1,4 +1,7 @@
-"""Makes the data disk ready to be mounted, or says why there is none. Exit status 0 only when it may be mounted."""
+"""Makes the data disk ready to be mounted, or says why there is none. Exit status 0 only when it may be mounted.
+
+With the argument `note`, once it is mounted: notes on it which format it has from now on.
+"""
 
 from __future__ import annotations
 
@@ -137,9 +140,24 @@ def write_state(result: Choice, path: str) -> None:
     os.replace(f"{path}.new", path)  # noqa: PTH105
 
 
+def note(settings: Settings) -> int:
+    """Exit status 0 when the mounted disk may be written, 1 when it belongs to a newer version."""
+    # Imported here: what runs before the mount has no time to lose.
+    from pathlib import Path  # noqa: PLC0415
+
+    from . import epoch  # noqa: PLC0415
+
+    if epoch.note(Path(settings.mount), settings.format_epoch):
+        return 0
+    print("DATA DISK: it was written by a newer version; start that one. Nothing was changed.", file=sys.stderr)
+    return 1
+
+
 def main() -> int:
     """Exit status 0 when the disk may be mounted, 1 otherwise."""
     settings = load_settings()
+    if sys.argv[1:] == ["note"]:
+        return note(settings)
     result = prepare(wait(settings), settings)
     write_state(result, settings.state_file)
     if result.state == choice.READY:

@@ -1,1 +1,1 @@
-"""First boot: reads the OVF properties, checks every one, and writes this machine's configuration."""
+"""First boot: reads the properties that the platform gives, checks every one, and writes the configuration."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-NETWORK = "/etc/systemd/network/10-voice-verify.network"
+from . import names, network
+from .environment import Interface
+
 TIME = "/etc/systemd/timesyncd.conf.d/voice-verify.conf"
 HOSTNAME = "/etc/hostname"
 HOSTS = "/etc/hosts"
-# Domain names of the appliance's web parts, beside its own host name.
-WEB_HOSTS = ("voiceverify", "kibana", "grafana")
 _MARK = "# Written by vv-setup from the properties of this machine"
 
 
@@ -26,41 +28,41 @@ class File:
     mode: int = 0o644
 
 
-def plan(values: Mapping[str, str], *, keys_file: str, operator_key_sha256_file: str) -> list[File]:
-    """All files for checked `values`. No side effects."""
+def plan(values: Mapping[str, str], interfaces: Sequence[Interface], settings: Mapping[str, Any]) -> list[File]:
+    """All files for checked `values`. No side effects; `settings` say where those of other programs are."""
+    keys_file = f"{settings['authorized_keys_folder']}/{settings['administrator']}"
+    cards = {card.number: network.secondary(card, _MARK) for card in interfaces}
     return [
-        File(NETWORK, _network(values)),
+        File(network.PATH, network.first(values, _MARK)),
+        *(File(path, cards.get(number)) for number, path in network.SECONDARY_PATHS.items()),
         File(TIME, f"{_MARK}\n[Time]\nNTP={values['ntp']}\n" if values["ntp"] else None),
         File(HOSTNAME, f"{values['hostname']}\n"),
         File(HOSTS, _hosts(values)),
         File(keys_file, f"{_MARK}\n{values['ssh_key']}\n" if values["ssh_key"] else None),
         # Readable for the service's account; the hash of a key is no secret.
-        File(operator_key_sha256_file, f"{values['operator_key_sha256']}\n" if values["operator_key_sha256"] else None),
+        File(
+            settings["operator_key_sha256_file"],
+            f"{values['operator_key_sha256']}\n" if values["operator_key_sha256"] else None,
+        ),
+        File(settings["recipient_file"], f"{values['backup_recipient']}\n" if values["backup_recipient"] else None),
+        File(settings["access_file"], _access(values, settings["properties"])),
+        # It may hold a private key.
+        File(settings["certificate_file"], values["certificate"] or None, 0o600),
     ]
 
 
-def _network(values: Mapping[str, str]) -> str | None:
-    """A systemd.network file; None where the image's DHCP default does."""
-    if not (values["address"] or values["dns"] or values["domain"]):
-        return None
-    lines = [_MARK, "[Match]", "Type=ether", "Name=en* eth*", "Virtualization=!container", "", "[Network]"]
-    if values["address"]:
-        lines.append(f"Address={values['address']}")
-        lines += [f"Gateway={values['gateway']}"] if values["gateway"] else []
-    else:
-        lines.append("DHCP=yes")
-    lines += [f"DNS={address}" for address in values["dns"].split()]
-    lines += [f"Domains={values['domain']}"] if values["domain"] else []
-    if not values["address"]:
-        lines += ["", "[DHCPv4]", "ClientIdentifier=mac"]
-        lines += ["UseDNS=no"] if values["dns"] else []
-    return "\n".join(lines) + "\n"
+def _access(values: Mapping[str, str], properties: Sequence[Mapping[str, str]]) -> str:
+    """Who may reach which ports, for the firewall."""
+    keys = [entry["key"] for entry in properties if entry["type"] == "networks"]
+    access = {"sources": {key: values[key].split() for key in keys}, "plain_ports": values["plain_ports"]}
+    return json.dumps(access, indent=2) + "\n"
 
 
 def _hosts(values: Mapping[str, str]) -> str:
-    name, domain = values["hostname"], values["domain"]
-    own = [f"{name}.{domain}", name] if domain else [name]
-    own += [f"{web}.{domain}" for web in WEB_HOSTS if domain and web != name]
+    name = values["hostname"]
+    # The first name of a line is the canonical one.
+    full, *others = names.on_domain(values) or [name]
+    own = [full, name, *others] if full != name else [name]
     return (
         f"{_MARK}\n127.0.0.1 localhost\n127.0.1.1 {' '.join(own)}\n"
         "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"

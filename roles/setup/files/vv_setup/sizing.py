@@ -32,12 +32,14 @@ class Sizing(TypedDict):
     memory_gb: float
 
 
-def size(tiers: Sequence[Tier], cores: int, memory_gb: float) -> Sizing:
-    """The largest tier whose cores and memory are there; below the smallest one, its share of that."""
+def size(tiers: Sequence[Tier], cores: int, memory_gb: float, override: str = "") -> Sizing:
+    """The tier numbered `override`, or the largest whose cores and memory are there; below the smallest, its share."""
     fitting = [tier for tier in tiers if cores >= tier["cores"] and memory_gb >= tier["memory_gb"] * _MEMORY_TOLERANCE]
-    if fitting:
-        best = max(fitting, key=lambda tier: tier["calls"])
+    chosen = [tier for tier in tiers if str(tier["id"]) == override]
+    if chosen or fitting:
+        best = chosen[0] if chosen else max(fitting, key=lambda tier: tier["calls"])
         tier, label, streams, threads = best["id"], best["label"], best["calls"], best["engine_threads"]
+        label += ", as set" if chosen else ""
     else:
         smallest = min(tiers, key=lambda tier: tier["calls"])
         share = min(cores / smallest["cores"], memory_gb / smallest["memory_gb"])
@@ -48,6 +50,12 @@ def size(tiers: Sequence[Tier], cores: int, memory_gb: float) -> Sizing:
     }  # fmt: skip
 
 
-def this_machine(tiers: Sequence[Tier]) -> Sizing:
+def rtp_ports(streams: int, first: int, last: int) -> tuple[int, int]:
+    """The part of the RTP range that `streams` need: a pair each, and a sixth more, so that a freed port can rest."""
+    pairs = streams + -(-streams // 6)
+    return first, min(last, first + 2 * pairs - 1)
+
+
+def this_machine(tiers: Sequence[Tier], override: str = "") -> Sizing:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return size(tiers, os.cpu_count() or 1, memory)
+    return size(tiers, os.cpu_count() or 1, memory, override)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from pathlib import Path
 
-from . import facts, screen
+from . import facts, operator_key, screen
+from .console import Console
 
 SETTINGS = "/usr/lib/voice-verify/setup.json"
 USAGE = """\
@@ -19,8 +18,6 @@ usage: vv-status [--json | --console]
   --console  show it on tty1 and ttyS0, again whenever it changes (the unit vv-console runs this)
 Exit status: 0 when the service is ready, 1 when it is not, 2 for wrong usage.
 """
-# The screen keeps only the newest state; a serial line is a log.
-SCREENS = {"/dev/tty1": "\x1b[H\x1b[2J\x1b[3J", "/dev/ttyS0": "\r\n"}
 STARTING_S, STEADY_S = 5, 30
 
 
@@ -34,36 +31,21 @@ def main() -> int:
         print(USAGE, end="", file=sys.stderr)
         return 2
     settings = json.loads(Path(SETTINGS).read_text(encoding="utf-8"))
+    key_file = str(settings["operator_key_file"])
     if arguments == ["--console"]:
-        watch(settings)
+        watch(settings, key_file)
     state = facts.gather(settings)
-    print(json.dumps(state, indent=2) if arguments else screen.render(state, facts.operator_key(settings)))
+    print(json.dumps(state, indent=2) if arguments else screen.render(state, operator_key.waiting(key_file)))
     return 0 if state["ready"] else 1
 
 
-def watch(settings: dict[str, object]) -> None:
-    """Show the state whenever it has changed; never returns."""
-    shown = ""
+def watch(settings: dict[str, object], key_file: str) -> None:
+    """Show the state whenever it has changed, and take what is typed; never returns."""
+    console = Console()
     while True:
-        state = facts.gather(settings)
-        text = screen.render(state, facts.operator_key(settings))
-        if text != shown:
-            for path, lead in SCREENS.items():
-                show(path, lead + text)
-            shown = text
-        time.sleep(STEADY_S if state["ready"] else STARTING_S)
-
-
-def show(path: str, text: str) -> None:
-    """Write to a screen that may be absent, or have nobody at the other end."""
-    try:
-        # Not blocking: a serial line without a listener must not stop the other screen.
-        descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        os.write(descriptor, text.encode())
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+        state, key = facts.gather(settings), operator_key.waiting(key_file)
+        # A serial line is a log, kept by hypervisors and clouds: no key goes there.
+        console.show(screen=screen.render(state, key, may_be_kept_here=True), line=screen.render(state, key))
+        typed = console.wait(STEADY_S if state["ready"] else STARTING_S)
+        if typed is not None and key:
+            operator_key.acknowledge(key_file, typed)

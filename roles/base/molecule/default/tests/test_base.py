@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,24 @@ def test_administrator_becomes_root_without_a_password(host: Host) -> None:
         ("kbdinteractiveauthentication", "no"),
         ("permitrootlogin", "without-password"),
         ("authorizedkeysfile", ".ssh/authorized_keys /etc/ssh/authorized_keys.d/%u"),
+        ("authenticationmethods", "publickey"),
+        ("disableforwarding", "yes"),
+        ("x11forwarding", "no"),
+        ("requiredrsasize", "2048"),
+        ("loglevel", "VERBOSE"),
+        ("banner", "/etc/issue.net"),
     ],
 )
 def test_ssh_takes_keys_only(host: Host, option: str, value: str) -> None:
     host.check_output("systemctl start sshd-keygen")
     assert f"{option} {value}" in host.check_output("sshd -T").splitlines()
+
+
+@pytest.mark.parametrize("option", ["kexalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms"])
+def test_ssh_offers_no_weak_algorithm(host: Host, option: str) -> None:
+    settings = dict(line.split(" ", 1) for line in host.check_output("sshd -T").splitlines())
+    offered = settings[option].split(",")
+    assert [name for name in offered if name in ("ssh-rsa", "ssh-dss") or re.search("sha1|md5|cbc|umac-64", name)] == []
 
 
 def test_first_boot_makes_host_keys_that_the_server_takes(host: Host) -> None:
@@ -69,6 +83,17 @@ def test_journal_moves_to_its_disk_and_lets_go_of_it(host: Host) -> None:
     host.check_output("systemd-cat echo a line for the memory")
     host.check_output("journalctl --sync")
     assert "a line for the memory" not in host.check_output("journalctl --directory /data/journal --output cat")
+
+
+def test_unit_of_the_journal_is_sandboxed(host: Host) -> None:
+    report = host.check_output("systemd-analyze security --no-pager journal-on-disk.service")
+    assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
+
+
+def test_journal_stays_in_memory_while_its_disk_is_away(host: Host) -> None:
+    assert host.file("/var/log/journal").is_symlink
+    # Relative: the image builder looks into the image from outside.
+    assert host.check_output("readlink /var/log/journal") == "../../data/journal"
 
 
 def test_time_zone_is_utc(host: Host) -> None:

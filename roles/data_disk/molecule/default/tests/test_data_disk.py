@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from testinfra.host import Host
 
 testinfra_hosts = ["podman://voice-verify-data_disk"]
@@ -45,6 +46,23 @@ def test_new_disk_is_told_which_format_it_has(host: Host) -> None:
     assert note["created"].endswith("Z")
 
 
+def test_format_is_raised_before_anything_is_written_in_it(host: Host) -> None:
+    assert "postgresql.service" in show(host, "vv-data-epoch", "Before").split()
+    host.check_output('echo \'{"format_epoch": 0, "created": "2026-01-31T00:00:00Z"}\' > /data/.voice-verify.json')
+    host.check_output("systemctl start vv-data-epoch")
+    note = json.loads(host.file("/data/.voice-verify.json").content_string)
+    assert note == {"format_epoch": 1, "created": "2026-01-31T00:00:00Z"}
+
+
+def test_disk_of_a_newer_version_is_not_noted_as_an_older_one(host: Host) -> None:
+    newer = '{"format_epoch": 2}'
+    host.check_output(f"echo '{newer}' > /data/.voice-verify.json")
+    assert host.run("systemctl start vv-data-epoch").rc != 0
+    assert host.file("/data/.voice-verify.json").content_string == f"{newer}\n"
+    host.check_output("rm /data/.voice-verify.json && systemctl reset-failed vv-data-epoch")
+    host.check_output("systemctl start vv-data-epoch")
+
+
 def test_format_note_is_never_written_again(host: Host) -> None:
     host.check_output("systemctl start vv-data-epoch")
     before = host.file("/data/.voice-verify.json").content_string
@@ -61,6 +79,12 @@ def test_program_starts_and_finds_its_tools(host: Host) -> None:
         ).rc
         == 0
     )
+
+
+@pytest.mark.parametrize("unit", ["vv-data-disk", "vv-data-epoch"])
+def test_unit_is_sandboxed(host: Host, unit: str) -> None:
+    report = host.check_output("systemd-analyze security --no-pager %s.service", unit)
+    assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
 
 
 def test_units_are_sound(host: Host) -> None:

@@ -67,12 +67,23 @@ def test_data_survives_a_crash(host: Host) -> None:
     assert query(host, "voice-verify", "select n from kept") == "7"
 
 
+def test_memory_follows_the_machine_and_defaults_hold_without_its_size(host: Host) -> None:
+    assert query(host, "postgres", "show shared_buffers") == "128MB"
+    host.check_output("mkdir -p /run/voice-verify && echo '{\"memory_gb\": 4}' > /run/voice-verify/sizing.json")
+    host.check_output("systemctl restart postgresql")
+    assert query(host, "postgres", "show shared_buffers") == "512MB"
+    assert query(host, "postgres", "show effective_cache_size") == "2GB"
+    host.check_output("rm /run/voice-verify/sizing.json && systemctl restart postgresql")
+    assert query(host, "postgres", "show shared_buffers") == "128MB"
+
+
 def test_clusters_are_left_to_the_unit(host: Host) -> None:
     assert host.run("pg_ctlcluster 17 main start").rc != 0
 
 
-def test_unit_is_sandboxed(host: Host) -> None:
-    report = host.check_output("systemd-analyze security --no-pager postgresql.service")
+@pytest.mark.parametrize("unit", ["postgresql", "postgresql-cluster"])
+def test_unit_is_sandboxed(host: Host, unit: str) -> None:
+    report = host.check_output("systemd-analyze security --no-pager %s.service", unit)
     assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
 
 

@@ -22,6 +22,7 @@ testinfra_hosts = ["podman://voice-verify-sysprep"]
         "/var/lib/apt/lists/*_Packages*",
         "/var/cache/apt/archives/*.deb",
         "/var/cache/apt/pkgcache.bin",
+        "/usr/lib/voice-verify/program/__pycache__/main.cpython-27.pyc",
     ],
 )
 def test_trace_is_gone(host: Host, pattern: str) -> None:
@@ -31,6 +32,10 @@ def test_trace_is_gone(host: Host, pattern: str) -> None:
 def test_machine_has_no_identity(host: Host) -> None:
     assert host.file("/etc/machine-id").exists
     assert host.file("/etc/machine-id").size == 0
+
+
+def test_what_the_machine_itself_compiled_stays(host: Host) -> None:
+    assert host.check_output("ls /usr/lib/voice-verify/program/__pycache__").startswith("main.cpython-3")
 
 
 def test_root_cannot_log_in(host: Host) -> None:

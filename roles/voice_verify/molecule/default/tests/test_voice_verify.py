@@ -33,6 +33,14 @@ def test_service_is_ready_on_postgresql(host: Host) -> None:
     assert int(tables) > 1
 
 
+def test_licence_is_installed_and_the_service_believes_signatures_only(host: Host) -> None:
+    file = host.file("/usr/share/voice-verify/licence.json")
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
+    health = json.loads(host.check_output("python3 -c %s http://127.0.0.1:8000/health/ready", GET))
+    assert health["licence"]["state"] == "evaluation"
+    assert "does not trust" in health["licence"]["problems"][0]
+
+
 def test_service_runs_as_its_own_account(host: Host) -> None:
     pid = host.check_output("systemctl show --property=MainPID --value voice-verify")
     assert host.check_output("stat --format=%%U /proc/%s", pid) == "voice-verify"
@@ -63,6 +71,17 @@ def test_later_boots_make_no_other_key(host: Host) -> None:
     assert host.file("/run/voice-verify-key/operator-key").content_string == before
 
 
+def test_first_key_is_shown_once(host: Host) -> None:
+    key = host.file("/run/voice-verify-key/operator-key").content_string.strip()
+    assert host.check_output("vv-key first") == key
+    assert not host.file("/run/voice-verify-key/operator-key").exists
+    again = host.run("vv-key first")
+    assert again.rc == 1
+    assert "vv-key create --name operator-2 --role operator" in again.stderr
+    host.check_output("systemctl restart voice-verify-key")
+    assert not host.file("/run/voice-verify-key/operator-key").exists
+
+
 def test_given_key_hash_is_stored_once(host: Host) -> None:
     digest = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
     host.check_output("printf '%s\\n' > /etc/voice-verify/operator-key.sha256", digest)
@@ -71,8 +90,9 @@ def test_given_key_hash_is_stored_once(host: Host) -> None:
     assert host.file("/data/voice-verify/first-operator-key").content_string.strip() == digest
 
 
-def test_unit_is_sandboxed(host: Host) -> None:
-    report = host.check_output("systemd-analyze security --no-pager voice-verify.service")
+@pytest.mark.parametrize("unit", ["voice-verify", "voice-verify-data-key", "voice-verify-key"])
+def test_unit_is_sandboxed(host: Host, unit: str) -> None:
+    report = host.check_output("systemd-analyze security --no-pager %s.service", unit)
     assert float(report.splitlines()[-1].split(":")[1].split()[0]) < 3.0
 
 

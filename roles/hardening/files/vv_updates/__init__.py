@@ -1,0 +1,1 @@
+"""Security updates: on, off, now, and what of them waits for a restart."""

@@ -1,0 +1,1 @@
+"""What makes a machine the appliance that it is: kept on the data disk, taken over by a new system disk."""
