@@ -18,6 +18,12 @@ variable "build_id" {
   type = string
 }
 
+variable "licence" {
+  type        = string
+  default     = ""
+  description = "File of a licence to package; without it the appliance is an evaluation until it gets one."
+}
+
 locals {
   appliance = yamldecode(file("${path.root}/../appliance.yml"))
 }
@@ -44,6 +50,8 @@ build {
       "-e", "wheelhouse=/mnt/wheelhouse",
       "-e", "model_dir=/mnt/model",
       "-e", "build_id=${var.build_id}",
+      # As JSON: a path may hold spaces.
+      "-e", jsonencode({ licence = var.licence }),
     ]
     ansible_env_vars = [
       "ANSIBLE_CONFIG=${path.root}/../ansible/ansible.cfg",

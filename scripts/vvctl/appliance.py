@@ -6,6 +6,7 @@ Every model forbids unknown keys, so a misspelt key is refused by name instead o
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 from vvctl.errors import ConfigurationError
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Ed25519Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 # ext4 keeps 16 bytes for a label.
 DiskLabel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=16)]
+# Which names EC2 takes: docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html (HVM).
+DeviceName = Annotated[str, StringConstraints(pattern=r"^/dev/(sd|xvd)[a-z][1-9]?$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9_.-]+)+$")]
 
 
@@ -74,7 +78,11 @@ class Paths(Part):
     postgresql: AbsolutePath
     service_data: AbsolutePath
     data_keys: AbsolutePath
+    tls: AbsolutePath
+    licence: AbsolutePath
     journal: AbsolutePath
+    identity: AbsolutePath
+    backups: AbsolutePath
 
 
 class Tier(Part):
@@ -85,6 +93,22 @@ class Tier(Part):
     memory_gb: PositiveInt
     # Threads that embed speech; one more hears.
     engine_threads: PositiveInt
+    # At least as many cores and as much memory, on processors with AVX512-VNNI.
+    aws_instance: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+\.[a-z0-9]+$")]
+
+
+class MemoryShares(Part):
+    """One nth of the machine's memory for each of PostgreSQL's settings; work_mem: for all connections together."""
+
+    shared_buffers: Annotated[int, Field(ge=4)]
+    effective_cache_size: Annotated[int, Field(ge=1)]
+    work_mem: Annotated[int, Field(ge=4)]
+    maintenance_work_mem: Annotated[int, Field(ge=16)]
+
+
+class Database(Part):
+    connections: Annotated[int, Field(ge=30)]
+    memory_shares: MemoryShares
 
 
 class Port(Part):
@@ -96,6 +120,10 @@ class Port(Part):
     protocols: Annotated[list[Literal["tcp", "udp"]], Field(min_length=1)]
     purpose: str
     open: Literal["always", "default", "tls", "enabled"]
+    # The property that restricts who may connect.
+    sources: Name
+    # The port without TLS that this one can replace.
+    twin_of: Name | None = None
 
     @model_validator(mode="after")
     def range_ascends(self) -> Self:
@@ -123,6 +151,11 @@ class Retention(Part):
     log_gb_per_stream: PositiveInt
 
 
+class Backup(Part):
+    schedule: str
+    keep: PositiveInt
+
+
 class Limits(Part):
     upload_mb: PositiveInt
     restore_mb: PositiveInt
@@ -133,9 +166,28 @@ class Limits(Part):
     stream_silence_s: PositiveInt
 
 
+PropertyType = Literal[
+    "hostname",
+    "domain",
+    "interface",
+    "address",
+    "addresses",
+    "hosts",
+    "ssh_key",
+    "sha256",
+    "certificate",
+    "plain_ports",
+    "networks",
+    "age_recipient",
+    "tier",
+]
+
+
 class OvfProperty(Part):
     key: Name
-    type: Literal["hostname", "domain", "interface", "address", "addresses", "hosts", "ssh_key", "sha256"]
+    type: PropertyType
+    # The heading under which vSphere asks for it.
+    category: str
     label: str
     default: str
     description: str
@@ -148,6 +200,28 @@ class Ovf(Part):
     firmware: Literal["bios", "efi"]
     network: str
     properties: list[OvfProperty]
+
+    @model_validator(mode="after")
+    def categories_stand_together(self) -> Self:
+        headings = [category for category, _ in groupby(self.properties, key=lambda entry: entry.category)]
+        if len(set(headings)) < len(headings):
+            raise ValueError("the properties of a category must follow each other")
+        return self
+
+
+class Aws(Part):
+    volume_type: Literal["gp3"]
+    root_device: DeviceName
+    data_device: DeviceName
+
+
+class Licence(Part):
+    """What a build takes for a licence, and what it allows without one."""
+
+    issuers: list[Ed25519Key]
+    evaluation_calls: PositiveInt
+    warn_days: PositiveInt
+    features: Annotated[list[Name], Field(min_length=1)]
 
 
 class ModelFile(Part):
@@ -180,10 +254,14 @@ class Appliance(Part):
     accounts: dict[str, Annotated[int, Field(ge=100, lt=1000)]]
     paths: Paths
     tiers: Annotated[list[Tier], Field(min_length=1)]
+    database: Database
     ports: Annotated[list[Port], Field(min_length=1)]
     retention: Retention
+    backup: Backup
     limits: Limits
     ovf: Ovf
+    aws: Aws
+    licence: Licence
     model: Models
     packaged_profile: Name
 
@@ -198,6 +276,17 @@ class Appliance(Part):
         return self
 
     @model_validator(mode="after")
+    def ports_name_what_there_is(self) -> Self:
+        properties = {entry.key: entry.type for entry in self.ovf.properties}
+        names = {port.name for port in self.ports}
+        for port in self.ports:
+            if properties.get(port.sources) != "networks":
+                raise ValueError(f"port {port.name}: sources names {port.sources}, which is no property of networks")
+            if (port.twin_of is not None) != (port.open == "tls") or (port.twin_of or port.name) not in names:
+                raise ValueError(f"port {port.name}: twin_of belongs to every TLS port, and names another port")
+        return self
+
+    @model_validator(mode="after")
     def tiers_grow(self) -> Self:
         for smaller, larger in zip(self.tiers, self.tiers[1:], strict=False):
             if larger.id != smaller.id + 1 or larger.calls <= smaller.calls:
@@ -205,9 +294,17 @@ class Appliance(Part):
         return self
 
     @model_validator(mode="after")
+    def every_call_gets_ports(self) -> Self:
+        for rtp in (port for port in self.ports if port.name == "rtp"):
+            pairs = ((rtp.last or rtp.first) - rtp.first + 1) // 2
+            if self.tiers[-1].calls > pairs:
+                raise ValueError(f"tiers: {rtp.numbers} has {pairs} pairs, too few for {self.tiers[-1].calls} calls")
+        return self
+
+    @model_validator(mode="after")
     def data_lives_on_the_data_disk(self) -> Self:
         mount = self.disks.data.mount
-        for key in ("postgresql", "service_data", "data_keys", "journal"):
+        for key in ("postgresql", "service_data", "data_keys", "tls", "journal", "identity", "backups"):
             path = getattr(self.paths, key)
             if not path.startswith(f"{mount}/"):
                 raise ValueError(f"paths.{key}: {path} is not below {mount}, so an upgrade would lose it")
@@ -234,7 +331,8 @@ def find_root(start: Path | None = None) -> Path:
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "appliance.yml").is_file():
+        # A playbook in `ansible` has that name, too.
+        if (folder / "appliance.yml").is_file() and (folder / "ansible").is_dir():
             return folder
     raise ConfigurationError(
         f"no appliance.yml in {here} or above it", hint="run this inside a checkout of Voice Verify"

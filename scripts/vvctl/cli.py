@@ -8,7 +8,22 @@ import typer
 from rich.console import Console
 
 from vvctl import __version__
-from vvctl.commands import config, demo, image, machine, model, profile
+from vvctl.commands import (
+    aws,
+    backup,
+    config,
+    demo,
+    image,
+    licence,
+    local,
+    machine,
+    maintenance,
+    model,
+    profile,
+    publish,
+    size,
+    upgrade,
+)
 from vvctl.errors import VvctlError
 
 app = typer.Typer(
@@ -21,8 +36,18 @@ app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(image.app, name="image")
 app.add_typer(profile.app, name="profile")
+app.add_typer(licence.app, name="licence")
+app.add_typer(publish.publish, name="publish")
+app.add_typer(publish.validate, name="validate")
+app.add_typer(publish.unpublish, name="unpublish")
+app.add_typer(aws.app, name="aws")
+app.add_typer(local.app, name="local")
+app.add_typer(backup.app, name="backup")
+app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(upgrade.app, name="upgrade")
 app.command("boot")(machine.boot)
 app.command("demo")(demo.demo)
+app.command("size")(size.size)
 
 
 @app.command()

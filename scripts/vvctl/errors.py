@@ -40,3 +40,9 @@ class CommandFailed(VvctlError):
     """A program that vvctl ran ended with an error; its last lines are in the message."""
 
     code = "command_failed"
+
+
+class NotConfirmed(VvctlError):
+    """Nobody said yes."""
+
+    code = "not_confirmed"

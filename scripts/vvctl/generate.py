@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vvctl.appliance import Appliance
 from vvctl.errors import ConfigurationError
+from vvctl.publish.aws import policy
+from vvctl.publish.vmware import privileges
+from vvctl.sizing.tiers import memory_mb, rtp_ports
+from vvctl.upgrade.aws import policy as upgrade_policy
+from vvctl.upgrade.vmware import privileges as upgrade_privileges
 
 MODULES = ("app/voice_verify/_generated.py", "scripts/vvctl/_generated.py")
-DOCUMENTS = ("README.md", "docs/first-boot.md", "docs/network.md", "docs/sizing.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/first-boot.md",
+    "docs/install-aws.md",
+    "docs/install-vmware.md",
+    "docs/network.md",
+    "docs/sizing.md",
+    "docs/upgrade-vmware.md",
+)
 BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
 WHEN_OPEN = {
     "always": "always",
     "default": "by default",
     "tls": "with a certificate only",
-    "enabled": "when enabled only",
+    "enabled": "to its peers only",
 }
 
 
@@ -35,17 +48,31 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def ports(appliance: Appliance) -> str:
-    return table(
-        ["Port", "Protocol", "For", "Open"],
-        [[p.numbers, ", ".join(p.protocols).upper(), p.purpose, WHEN_OPEN[p.open]] for p in appliance.ports],
-    )
+    rows = [
+        [p.numbers, ", ".join(p.protocols).upper(), p.purpose, WHEN_OPEN[p.open], f"`{p.sources}`"]
+        for p in appliance.ports
+    ]
+    return table(["Port", "Protocol", "For", "Open", "Restricted by"], rows)
 
 
 def tiers(appliance: Appliance) -> str:
     return table(
-        ["Tier", "Calls at once", "Cores", "RAM (GB)", "Threads that embed"],
-        [[f"{t.id} ({t.label})", t.calls, t.cores, t.memory_gb, t.engine_threads] for t in appliance.tiers],
+        ["Tier", "Calls at once", "Cores", "RAM (GB)", "AWS instance"],
+        [[f"{t.id} ({t.label})", t.calls, t.cores, t.memory_gb, f"`{t.aws_instance}`"] for t in appliance.tiers],
     )
+
+
+def services(appliance: Appliance) -> str:
+    tiers = appliance.tiers
+    memory = [memory_mb(appliance, tier) for tier in tiers]
+    rows: list[list[object]] = [
+        ["Streams at once", *(tier.calls for tier in tiers)],
+        ["RTP ports", *("-".join(map(str, rtp_ports(appliance, tier))) for tier in tiers)],
+        ["Threads that embed", *(tier.engine_threads for tier in tiers)],
+        ["PostgreSQL `max_connections`", *(appliance.database.connections for _ in tiers)],
+        *([f"PostgreSQL `{name}` (MB)", *(values[name] for values in memory)] for name in memory[0]),
+    ]
+    return table(["", *(f"Tier {tier.id}" for tier in tiers)], rows)
 
 
 def disks(appliance: Appliance) -> str:
@@ -66,11 +93,37 @@ def properties(appliance: Appliance) -> str:
     )
 
 
+def vmware_privileges(_: Appliance) -> str:
+    return _privileges(privileges.PLACES)
+
+
+def vmware_upgrade_privileges(_: Appliance) -> str:
+    return _privileges(upgrade_privileges.PLACES)
+
+
+def _privileges(places: Mapping[str, Sequence[str]]) -> str:
+    rows = [[place, ", ".join(f"`{name}`" for name in names)] for place, names in places.items()]
+    return table(["On", "Privileges"], rows)
+
+
+def aws_policy(_: Appliance) -> str:
+    return f"```json\n{policy.text()}```\n"
+
+
+def aws_upgrade_policy(_: Appliance) -> str:
+    return f"```json\n{policy.text(upgrade_policy.ACTIONS)}```\n"
+
+
 TABLES: dict[str, Callable[[Appliance], str]] = {
     "ports": ports,
     "tiers": tiers,
+    "services": services,
     "disks": disks,
     "properties": properties,
+    "aws-policy": aws_policy,
+    "aws-upgrade-policy": aws_upgrade_policy,
+    "vmware-privileges": vmware_privileges,
+    "vmware-upgrade-privileges": vmware_upgrade_privileges,
 }
 
 
@@ -108,6 +161,11 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
         "STREAM_IDLE_S": limits.stream_idle_s,
         "REPORT_DAYS": appliance.retention.logs_days,
         "STREAM_SILENCE_S": limits.stream_silence_s,
+        "LICENCE_ISSUERS": ",".join(appliance.licence.issuers),
+        "LICENCE_WARN_DAYS": appliance.licence.warn_days,
+        "LICENCE_FEATURES": appliance.licence.features,
+        "EVALUATION_CALLS": appliance.licence.evaluation_calls,
+        "FORMAT_EPOCH": appliance.disks.data.format_epoch,
     }
     tooling = {"__version__": appliance.product.version, "API_PORT": appliance.port("api").first}
     return [service, tooling]

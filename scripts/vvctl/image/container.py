@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -16,6 +17,7 @@ from vvctl.image.run import run
 # runc and cgroupfs: they need neither a running systemd nor version 2 of the control groups on the build host.
 _PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
 START_TIMEOUT_S = 90
+JOURNAL_TIMEOUT_S = 60
 TOOLS = ("podman", "runc", "ssh-keygen")
 
 
@@ -40,7 +42,7 @@ def running(rootfs: Path, name: str, *, keys: Path, mounts: dict[Path, str], jou
     only this build knows; the guest's journal is saved as `journal` at the end.
     Raises CommandFailed when the container does not start or SSH does not answer in time.
     """
-    key = _authorize(rootfs, keys)
+    key = authorize(rootfs, keys)
     remove_container(name)
     try:
         run(
@@ -58,14 +60,22 @@ def running(rootfs: Path, name: str, *, keys: Path, mounts: dict[Path, str], jou
         _await_ssh(name, port)
         yield Container(port, key)
     finally:
-        saved = subprocess.run(
-            [*_PODMAN, "exec", name, "journalctl", "--no-pager", "--boot"], capture_output=True, check=False, timeout=60
-        )
-        journal.write_bytes(saved.stdout)
-        remove_container(name)
+        try:
+            _save_journal(name, journal)
+        finally:
+            remove_container(name)
 
 
-def _authorize(rootfs: Path, keys: Path) -> Path:
+def _save_journal(name: str, journal: Path) -> None:
+    """Keep what the guest said; a guest that no longer answers is no reason to fail."""
+    with contextlib.suppress(subprocess.TimeoutExpired), journal.open("wb") as target:
+        subprocess.run(
+            [*_PODMAN, "exec", name, "journalctl", "--no-pager", "--boot"],
+            stdin=subprocess.DEVNULL, stdout=target, stderr=subprocess.DEVNULL, check=False, timeout=JOURNAL_TIMEOUT_S,
+        )  # fmt: skip
+
+
+def authorize(rootfs: Path, keys: Path) -> Path:
     """Make a key pair for this build, let it in as root, and give the guest's SSH server keys of its own."""
     key = keys / "id_ed25519"
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "image-build", "-f", key])

@@ -52,9 +52,13 @@ def identity(seed: str, name: str) -> str:
 def fstab(appliance: Appliance) -> str:
     """Content of /etc/fstab: the root by label, because every platform names the devices differently.
 
-    The data disk has a mount unit of its own, which refuses what must not be mounted (role data_disk).
+    No program runs from shared memory, which everybody may write to. The data disk has a mount unit of its own, which
+    refuses what must not be mounted (role data_disk).
     """
-    return f"LABEL={appliance.disks.system.label} / ext4 defaults,errors=remount-ro 0 1\n"
+    return (
+        f"LABEL={appliance.disks.system.label} / ext4 defaults,errors=remount-ro 0 1\n"
+        "tmpfs /dev/shm tmpfs nosuid,nodev,noexec 0 0\n"
+    )
 
 
 def assemble_system_disk(

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vvctl.image.run import run
+
 # What tools leave beside sources and no product depends on.
 IGNORED = {"__pycache__", ".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "molecule"}
 
@@ -60,5 +62,9 @@ class Stamp:
         self._path.unlink(missing_ok=True)
 
     def write(self, value: str) -> None:
+        """Remember `value`, once its product is on the disk: a stamp must not outlive it over a power cut."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(value, encoding="utf-8")
+        run(["sync", "--file-system", self._path.parent])
+        partial = self._path.with_name(f"{self._path.name}.partial")
+        partial.write_text(value, encoding="utf-8")
+        partial.replace(self._path)

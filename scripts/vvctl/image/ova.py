@@ -15,6 +15,7 @@ from lxml import etree
 from vvctl.errors import IntegrityError
 from vvctl.image import ovf
 from vvctl.image.fingerprint import file_sha256
+from vvctl.image.sign import check_signature
 
 _MANIFEST_LINE = re.compile(r"SHA256\((?P<name>[^)]+)\)= (?P<digest>[0-9a-f]{64})")
 
@@ -47,8 +48,8 @@ def write(ova: Path, descriptor: bytes, disks: Sequence[Path], epoch: int) -> No
 def verify(ova: Path) -> list[str]:
     """Read an OVA back and return its members in their order.
 
-    Raises IntegrityError when the order is wrong, a digest or size differs, a member is not in the manifest, or the
-    descriptor does not follow its schema.
+    Raises IntegrityError when the order is wrong, a digest or size differs, a member is not in the manifest, a
+    signature does not belong to the manifest, or the descriptor does not follow its schema.
     """
     found: dict[str, str] = {}
     sizes: dict[str, int] = {}
@@ -59,7 +60,7 @@ def verify(ova: Path) -> list[str]:
             if content is None:
                 raise IntegrityError(f"{ova.name}: {member.name} is no file")
             sizes[member.name] = member.size
-            if member.name.endswith((".ovf", ".mf")):
+            if member.name.endswith((".ovf", ".mf", ".cert")):
                 texts[member.name] = content.read()
                 found[member.name] = hashlib.sha256(texts[member.name]).hexdigest()
             else:
@@ -67,13 +68,16 @@ def verify(ova: Path) -> list[str]:
     names = list(found)
     if [Path(name).suffix for name in names[:2]] != [".ovf", ".mf"]:
         raise IntegrityError(f"{ova.name} begins with {', '.join(names[:2])} instead of descriptor and manifest")
+    signed = [names[2]] if len(names) > 2 and names[2].endswith(".cert") else []
+    for certificate in signed:
+        check_signature(texts[certificate], names[1], texts[names[1]])
     listed = dict(_MANIFEST_LINE.findall(texts[names[1]].decode()))
-    expected = {name: digest for name, digest in found.items() if name != names[1]}
+    expected = {name: digest for name, digest in found.items() if name not in {names[1], *signed}}
     if listed != expected:
         differing = sorted(name for name in listed.keys() | expected.keys() if listed.get(name) != expected.get(name))
         raise IntegrityError(f"{ova.name}: the manifest is wrong about {', '.join(differing)}")
     ovf.validate(texts[names[0]])
-    _verify_references(ova, texts[names[0]], names[2:], sizes)
+    _verify_references(ova, texts[names[0]], names[2 + len(signed) :], sizes)
     return names
 
 

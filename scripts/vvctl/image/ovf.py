@@ -22,6 +22,8 @@ STREAM_OPTIMIZED = "http://www.vmware.com/interfaces/specifications/vmdk.html#st
 OS_TYPE_DEBIAN_64 = "96"
 # CIM_ResourceAllocationSettingData.ResourceType.
 PROCESSOR, MEMORY, SCSI_CONTROLLER, ETHERNET, HARD_DISK = 3, 4, 6, 10, 17
+# The class of the section whose version is the epoch of the data disk's format.
+FORMAT_CLASS = "data-format"
 SCHEMA = Path(__file__).parent / "schemas" / "all.xsd"
 # lxml spells the default namespace None, its stubs do not know that.
 _NSMAP: dict[Any, str] = {None: OVF, "ovf": OVF, "rasd": RASD, "vssd": VSSD, "vmw": VMW}
@@ -34,6 +36,8 @@ class Disk:
     file_name: str
     file_size: int
     capacity: int
+    # What holds data.
+    populated: int
 
 
 def _ovf(name: str) -> str:
@@ -58,8 +62,11 @@ def configuration(tier: Tier) -> str:
     return f"tier{tier.id}"
 
 
-def descriptor(appliance: Appliance, disks: Sequence[Disk], *, full_version: str) -> bytes:
-    """The OVF of a machine with `disks` in SCSI order: tiers as deployment options, properties for the first boot."""
+def descriptor(appliance: Appliance, disks: Sequence[Disk], *, full_version: str, eula: str) -> bytes:
+    """The OVF of a machine with `disks` in SCSI order: tiers as deployment options, properties for the first boot.
+
+    `eula` is the text that whoever imports it agrees to.
+    """
     product = appliance.product
     envelope = etree.Element(_ovf("Envelope"), nsmap=_NSMAP)
     envelope.set("{http://www.w3.org/XML/1998/namespace}lang", "en-US")
@@ -81,6 +88,11 @@ def descriptor(appliance: Appliance, disks: Sequence[Disk], *, full_version: str
     _add(system, "Description", "Debian GNU/Linux (64-bit)")
     _hardware_section(machine, appliance, len(disks))
     _product_section(machine, appliance, full_version)
+    _format_section(machine, appliance)
+    _annotation_section(machine, appliance)
+    agreement = _add(machine, "EulaSection")
+    _add(agreement, "Info", "Licence agreement")
+    _add(agreement, "License", eula)
     return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
 
@@ -90,7 +102,7 @@ def _disk_section(envelope: etree._Element, disks: Sequence[Disk]) -> None:
     for number, disk in enumerate(disks, 1):
         _add(
             section, "Disk", diskId=f"disk{number}", fileRef=f"file{number}", format=STREAM_OPTIMIZED,
-            capacity=str(disk.capacity), capacityAllocationUnits="byte",
+            capacity=str(disk.capacity), capacityAllocationUnits="byte", populatedSize=str(disk.populated),
         )  # fmt: skip
 
 
@@ -178,12 +190,38 @@ def _product_section(machine: etree._Element, appliance: Appliance, full_version
     _add(section, "Vendor", product.vendor)
     _add(section, "Version", product.version)
     _add(section, "FullVersion", full_version)
-    _add(section, "Category", "First boot")
+    category = ""
     for entry in appliance.ovf.properties:
+        if entry.category != category:
+            category = entry.category
+            _add(section, "Category", category)
         # The guest checks the values: OVF has no type for an address, and vSphere ignores most qualifiers.
         item = _add(section, "Property", key=entry.key, type="string", userConfigurable="true", value=entry.default)
         _add(item, "Label", entry.label)
         _add(item, "Description", entry.description)
+
+
+def _format_section(machine: etree._Element, appliance: Appliance) -> None:
+    """What an upgrade has to know before it starts the image; without properties it does not reach the guest."""
+    section = _add(machine, "ProductSection", **{"class": FORMAT_CLASS, "required": "false"})
+    _add(section, "Info", "What this version writes to the data disk")
+    _add(section, "Version", str(appliance.disks.data.format_epoch))
+
+
+def _annotation_section(machine: etree._Element, appliance: Appliance) -> None:
+    """What vSphere shows before the import, and keeps as the machine's notes."""
+    data = appliance.disks.data
+    section = _add(machine, "AnnotationSection")
+    _add(section, "Info", "What the administrator does after the import")
+    _add(
+        section,
+        "Annotation",
+        f"Hard disk 2 holds the data and is delivered with {data.size_gb} GB. Enlarge it to what your calls and "
+        f"retention need: {appliance.retention.log_gb_per_stream} GB for each call that is in progress round the "
+        f"clock, with {appliance.retention.logs_days} days of logs; `vvctl size` computes it. The file system grows at "
+        "the next boot. Hard disk 1 holds the system and keeps its size: upgrades replace it. The console shows how "
+        "to go on.",
+    )
 
 
 def validate(document: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vvctl.appliance import Appliance
-from vvctl.errors import IntegrityError
+from vvctl.errors import ConfigurationError, IntegrityError
 from vvctl.image import ova, ovf, sparse, vmdk
 from vvctl.image.ext4 import E2fsprogs
 from vvctl.image.fingerprint import file_sha256
@@ -50,6 +50,11 @@ class Names:
         return f"{self.base}-{kind}.cdx.json"
 
 
+def disk_content_id(seed: str, disk: str) -> int:
+    """The CID of the VMDK of `disk` in the build with `seed`."""
+    return vmdk.content_id(hashlib.sha256(f"{seed}/{disk}".encode()).hexdigest())
+
+
 def convert_disks(raw: dict[str, Path], folder: Path, vmdks: Path, names: Names, seed: str) -> list[Path]:
     """Write the compressed raw disks into `folder` and the VMDKs into `vmdks`; returns the VMDKs in order."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +62,7 @@ def convert_disks(raw: dict[str, Path], folder: Path, vmdks: Path, names: Names,
     targets = [vmdks / names.vmdk(disk) for disk in raw]
     with ThreadPoolExecutor(max_workers=2) as pool:
         jobs: list[Future[Any]] = [
-            pool.submit(
-                vmdk.convert, path, target, vmdk.content_id(hashlib.sha256(f"{seed}/{disk}".encode()).hexdigest())
-            )
+            pool.submit(vmdk.convert, path, target, disk_content_id(seed, disk))
             for (disk, path), target in zip(raw.items(), targets, strict=True)
         ]
         jobs += [pool.submit(sparse.compress, path, folder / names.raw(disk)) for disk, path in raw.items()]
@@ -68,15 +71,33 @@ def convert_disks(raw: dict[str, Path], folder: Path, vmdks: Path, names: Names,
     return targets
 
 
+def read_eula(path: Path) -> str:
+    """The text of a licence agreement.
+
+    Raises ConfigurationError when there is none, or it cannot stand in XML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the licence agreement {path} cannot be read: {error}") from error
+    unusable = sorted({character for character in text if character < " " and character not in "\t\n"})
+    if unusable or not text:
+        raise ConfigurationError(
+            f"the licence agreement {path} {f'holds {unusable[0]!r}' if unusable else 'is empty'}",
+            hint="give a plain text in UTF-8",
+        )
+    return text
+
+
 def write_ova(
-    appliance: Appliance, raw: dict[str, Path], vmdks: list[Path], target: Path, *, epoch: int, build_id: str
+    appliance: Appliance, raw: dict[str, Path], vmdks: list[Path], target: Path, *, epoch: int, build_id: str, eula: str
 ) -> None:
     """Describe the disks in an OVF and pack everything as `target`."""
     disks = [
-        ovf.Disk(file.name, file.stat().st_size, path.stat().st_size)
+        ovf.Disk(file.name, file.stat().st_size, path.stat().st_size, vmdk.populated_size(file))
         for file, path in zip(vmdks, raw.values(), strict=True)
     ]
-    ova.write(target, ovf.descriptor(appliance, disks, full_version=build_id), vmdks, epoch)
+    ova.write(target, ovf.descriptor(appliance, disks, full_version=build_id, eula=eula), vmdks, epoch)
 
 
 def validate(target: Path, raw: dict[str, Path], vmdks: list[Path], tools: E2fsprogs, root_offset_mib: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from voice_verify.licence import SignedLicence
 from vvctl.errors import CommandFailed
 from vvctl.image import container
 from vvctl.image.progress import Follower, LineSink
@@ -51,7 +52,9 @@ def count_tasks(workspace: Workspace) -> int:
     return len(re.findall(r"(?m)^\s{6,}.*\tTAGS: ", listing))
 
 
-def provision(workspace: Workspace, build_id: str, on_task: Callable[[str], None]) -> Path:
+def provision(
+    workspace: Workspace, build_id: str, licence: SignedLicence | None, on_task: Callable[[str], None]
+) -> Path:
     """Copy the pristine root file system and provision the copy; `on_task` hears the name of each task.
 
     Returns the copy, with the container gone. Raises ProvisioningFailed that names the task; whatever happens,
@@ -79,15 +82,23 @@ def provision(workspace: Workspace, build_id: str, on_task: Callable[[str], None
             journal=workspace.logs / "container.log",
         ) as guest,
     ):
-        _run_packer(workspace, guest, build_id, on_task)
+        _run_packer(workspace, guest, {"build_id": build_id, "licence": _packed(workspace, licence)}, on_task)
     mask.unlink()
     for folder in mounts.values():
         (rootfs / folder.removeprefix("/")).rmdir()
     return rootfs
 
 
+def _packed(workspace: Workspace, licence: SignedLicence | None) -> str:
+    """The file that the role copies: what was checked, whatever becomes of the file that was named."""
+    if licence is None:
+        return ""
+    workspace.licence.write_text(licence.text(), encoding="utf-8")
+    return str(workspace.licence)
+
+
 def _run_packer(
-    workspace: Workspace, guest: container.Container, build_id: str, on_task: Callable[[str], None]
+    workspace: Workspace, guest: container.Container, given: dict[str, str], on_task: Callable[[str], None]
 ) -> None:
     follower = Follower(on_task)
     log = workspace.logs / "provision.log"
@@ -95,7 +106,7 @@ def _run_packer(
         "ssh_port": str(guest.port),
         "ssh_key": str(guest.key),
         "ansible_playbook": str(ansible_playbook()),
-        "build_id": build_id,
+        **given,
     }
     with log.open("w", encoding="utf-8") as journal:
 
@@ -132,8 +143,9 @@ def _terminate(running: Any) -> None:
         running.process.terminate()
     while running.process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.1)
-    if running.process.is_alive():
-        running.process.kill()
+    # sh gave it a group of its own; Ansible must not go on in a container that is taken down.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
     # What it says about its end is of no interest: the reason is known already.
     with contextlib.suppress(Exception):
         running.wait()
@@ -146,7 +158,8 @@ def _pid_file(workspace: Workspace) -> Path:
 def _end_orphan(workspace: Workspace) -> None:
     """End the Packer of a run that was killed: it waits for ever on output that nobody reads."""
     file = _pid_file(workspace)
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    # Nothing in it: the build was killed, or the disk full, while it was written.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
         process = int(file.read_text(encoding="utf-8"))
         # The number may belong to another program by now.
         command = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8").split("\0")

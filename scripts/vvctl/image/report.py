@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,27 +19,32 @@ def size_text(size: int) -> str:
 
 
 class Report:
-    """Shows phases as they run and remembers how long each took, in seconds."""
+    """Shows phases as they run and remembers how long each took, in seconds; `log` keeps when each began and ended."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, log: Path | None = None) -> None:
         self.console = console
+        self._log = log
         self.times: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str, *, total: int | None = None) -> Iterator[Callable[[str], None]]:
         """Run a phase under a progress bar; the yielded function takes the name of each step as it begins."""
         started = time.monotonic()
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.fields[phase]:<28}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn() if total else TextColumn(""),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as progress:
+        self._note(f"{name} begins")
+        with (
+            self._noted_end(name),
+            Progress(
+                SpinnerColumn(),
+                TextColumn("{task.fields[phase]:<28}"),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn() if total else TextColumn(""),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}"),
+                console=self.console,
+                transient=True,
+                disable=not self.console.is_terminal,
+            ) as progress,
+        ):
             bar = progress.add_task("", total=total, phase=name)
             steps = 0
 
@@ -52,7 +58,22 @@ class Report:
 
             yield step
         self.times[name] = time.monotonic() - started
+        self._note(f"{name} is done after {self.times[name]:.1f} s")
         self.console.print(f"[green]✓[/] {name:<28} {self.times[name]:6.1f} s")
+
+    @contextmanager
+    def _noted_end(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._note(f"{name} ended early: {type(error).__name__} {error}")
+            raise
+
+    def _note(self, text: str) -> None:
+        if self._log is not None:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("a", encoding="utf-8") as target:
+                target.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {os.getpid()} {text}\n")
 
     def summary(self, artefacts: dict[Path, int]) -> None:
         """Print the time of every phase and the size in bytes of every artefact."""

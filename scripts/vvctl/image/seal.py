@@ -45,6 +45,12 @@ def seal(rootfs: Path, appliance: Appliance) -> None:
     for pattern in ("etc/ssh/ssh_host_*", "root/.ssh/authorized_keys"):
         for path in rootfs.glob(pattern):
             path.unlink()
+    make_bootable(rootfs, appliance)
+    check(rootfs, appliance)
+
+
+def make_bootable(rootfs: Path, appliance: Appliance) -> None:
+    """Write what only a machine of its own needs: name service, fstab and the boot menu."""
     resolver = rootfs / "etc/resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
@@ -52,7 +58,6 @@ def seal(rootfs: Path, appliance: Appliance) -> None:
     loader = rootfs / "boot/grub"
     loader.mkdir(exist_ok=True)
     (loader / "grub.cfg").write_text(grub.menu(appliance.product.title, appliance.disks.system.label), encoding="utf-8")
-    check(rootfs, appliance)
 
 
 def check(rootfs: Path, appliance: Appliance) -> None:

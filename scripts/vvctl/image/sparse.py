@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from vvctl.errors import CommandFailed
+from vvctl.image.run import started
 
 # A zstd file may be a chain of frames (RFC 8878, section 3), so a frame of zeros stands for every chunk that is a hole.
 CHUNK = 16 << 20
@@ -62,7 +63,7 @@ def _data_runs(file: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _compress_range(source: IO[bytes], start: int, end: int, output: IO[bytes]) -> None:
-    with subprocess.Popen(_ZSTD, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as zstd:
+    with started(_ZSTD, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as zstd:
         source.seek(start)
         left = end - start
         try:

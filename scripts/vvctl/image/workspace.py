@@ -6,8 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +80,16 @@ class Workspace:
         return self.build / "model"
 
     @property
+    def licence(self) -> Path:
+        """The licence that the image is packaged with, when it is."""
+        return self.build / "licence.json"
+
+    @property
+    def base(self) -> Path:
+        """What Packer's sources for machines start from."""
+        return self.build / "base"
+
+    @property
     def disks(self) -> Path:
         return self.build / "disks"
 
@@ -107,17 +116,22 @@ class Workspace:
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
+            for product in (self.provisioned, self.dist):
+                recover_tree(product)
             yield
 
 
-def read_source(root: Path) -> Source:
-    """The commit of `root`; SOURCE_DATE_EPOCH in the environment takes the place of the commit's date.
+def read_source(root: Path, inputs: Sequence[str] = ()) -> Source:
+    """The commit of `root`, with the date on which the last of `inputs` changed: other commits give the same image.
+
+    SOURCE_DATE_EPOCH in the environment takes the place of that date.
 
     Raises ConfigurationError outside git when SOURCE_DATE_EPOCH is not set either.
     """
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
-        commit, date = run(["git", "-C", root, "log", "-1", "--format=%H %ct"]).split()
+        commit, head = run(["git", "-C", root, "log", "-1", "--format=%H %ct"]).split()
+        date = run(["git", "-C", root, "log", "-1", "--format=%ct", "--", *inputs]).strip() or head
         dirty = bool(run(["git", "-C", root, "status", "--porcelain"]).strip())
     except (CommandFailed, FileNotFoundError) as error:
         if not given.isdigit():
@@ -138,7 +152,7 @@ def remove_tree(path: Path) -> None:
     for mount in sorted((m for m in mounts if m.startswith(f"{path.resolve()}/")), reverse=True):
         run(["umount", "--lazy", mount])
     # An interrupt between umount and rm must not cost a file of another file system.
-    subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=True)
+    run(["rm", "-rf", "--one-file-system", path])
 
 
 def copy_tree(source: Path, target: Path) -> None:
@@ -148,13 +162,25 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def replace_tree(new: Path, target: Path) -> None:
-    """Put `new` in the place of `target`."""
-    old = target.with_name(f"{target.name}.old")
+    """Put `new` in the place of `target`; a kill in between is mended by `recover_tree`."""
+    recover_tree(target)
+    old = _old(target)
     remove_tree(old)
     if target.exists():
         target.rename(old)
     new.rename(target)
     remove_tree(old)
+
+
+def recover_tree(target: Path) -> None:
+    """Put `target` back, should a killed `replace_tree` have moved it away without putting the new one there."""
+    old = _old(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f"{target.name}.old")
 
 
 def free_gib(path: Path) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from vvctl.machine.archive import PackagedDisks, unpack
+from vvctl.machine.command import Bus, Hardware
 from vvctl.machine.disk import CacheMode, copy, overlay
 from vvctl.machine.emulator import Emulator, choose
 from vvctl.machine.environment import write_environment_disc
-from vvctl.machine.errors import MachineError
+from vvctl.machine.errors import EmulatorAborted, MachineError
 from vvctl.machine.network import Network
 from vvctl.machine.nic import TapNic, UserNic
-from vvctl.machine.qemu import Bus, Hardware, Machine
+from vvctl.machine.qemu import Machine
 from vvctl.machine.ssh import Shell, make_key
 from vvctl.machine.wait import Waiter
 
@@ -17,6 +18,7 @@ __all__ = [
     "Bus",
     "CacheMode",
     "Emulator",
+    "EmulatorAborted",
     "Hardware",
     "Machine",
     "MachineError",

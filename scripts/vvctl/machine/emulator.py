@@ -76,22 +76,30 @@ def _installed_version() -> int:
 def _unpacked(folder: Path, suite: str) -> tuple[str, ...]:
     """The command for the QEMU of `suite` in `folder`, which is filled once (10 s, 170 MB) and changes nothing else."""
     if not folder.exists():
-        print(f"unpacking the QEMU of Debian {suite} into {folder}: this machine's is missing, or too old to emulate")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = folder.with_name(f"{folder.name}.partial")
-        remove_tree(partial)
-        sources = [line for source in apt_sources(suite) for line in source.lines]
-        run(
-            [
-                *("mmdebstrap", "--variant=extract", "--aptopt=APT::Install-Recommends false"),
-                *(f"--include={_PACKAGE}", suite, str(partial), *sources),
-            ],
-            package="mmdebstrap",
-        )
-        replace_tree(partial, folder)
+        # Others may want it at the same moment: they wait, and find it.
+        with folder.with_suffix(".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                _unpack(folder, suite)
     usr = folder / "usr"
     # Its own loader and libraries: those of this machine may be older.
     return (
         *(str(usr / "lib64/ld-linux-x86-64.so.2"), "--library-path", str(usr / "lib/x86_64-linux-gnu")),
         *(str(usr / "bin" / PROGRAM), "-L", str(usr / "share/qemu"), "-L", str(usr / "share/seabios")),
     )
+
+
+def _unpack(folder: Path, suite: str) -> None:
+    print(f"unpacking the QEMU of Debian {suite} into {folder}: this machine's is missing, or too old to emulate")
+    partial = folder.with_name(f"{folder.name}.partial")
+    remove_tree(partial)
+    sources = [line for source in apt_sources(suite) for line in source.lines]
+    run(
+        [
+            *("mmdebstrap", "--variant=extract", "--aptopt=APT::Install-Recommends false"),
+            *(f"--include={_PACKAGE}", suite, str(partial), *sources),
+        ],
+        package="mmdebstrap",
+    )
+    replace_tree(partial, folder)

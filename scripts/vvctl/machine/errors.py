@@ -14,6 +14,12 @@ class MachineError(VvctlError):
     code = "machine"
 
 
+class EmulatorAborted(MachineError):
+    """QEMU found a mistake of its own and ended itself; the guest lost its power through no fault of its own."""
+
+    code = "emulator_aborted"
+
+
 def require(program: str, *, package: str) -> None:
     """Raise MissingTool, which names the Debian package, when `program` is not installed."""
     programs.require_tools([program], hint=f"apt-get install {package}")

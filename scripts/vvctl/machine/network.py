@@ -56,8 +56,14 @@ class Network:
         return str(self._address(1).ip)
 
     @property
+    def host(self) -> str:
+        """From where this process reaches the guest."""
+        return str(self._address(2).ip)
+
+    @property
     def nic(self) -> TapNic:
-        return TapNic(self.namespace, "tap0")
+        # Locally administered; every machine has one of its own, as hypervisors see to it.
+        return TapNic(self.namespace, "tap0", mac=f"52:54:00:00:02:{int(self.guest.ip) & 0xFF:02x}")
 
     def run(self, command: Sequence[str], *, package: str) -> str:
         """Standard output of `command`, run inside the namespace; raises CommandFailed."""
@@ -67,6 +73,7 @@ class Network:
         return IPv4Interface((self._subnet[host], self._subnet.prefixlen))
 
     def _claim(self) -> None:
+        _LOCKS.mkdir(parents=True, exist_ok=True)
         for index, subnet in enumerate(_SUBNETS):
             lock = (_LOCKS / f"vv-network-{index}").open("wb")
             try:

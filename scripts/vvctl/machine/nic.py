@@ -12,6 +12,8 @@ class UserNic:
 
     # Port on 127.0.0.1 of the host -> TCP port of the guest.
     forwards: Mapping[int, int] = field(default_factory=dict)
+    # QEMU's own choice.
+    mac: str = "52:54:00:12:34:56"
 
     def prefix(self) -> Sequence[str]:
         return ()
@@ -26,6 +28,7 @@ class TapNic:
 
     namespace: str
     device: str
+    mac: str
 
     def prefix(self) -> Sequence[str]:
         """What the command of QEMU starts with, so that it finds the device."""

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from vvctl.errors import MissingTool
-from vvctl.machine.disk import CacheMode
+from vvctl.machine.command import Hardware, block_device, command_line
 from vvctl.machine.emulator import Emulator
-from vvctl.machine.errors import MachineError
+from vvctl.machine.errors import EmulatorAborted, MachineError
 from vvctl.machine.nic import Nic
 from vvctl.machine.qmp import Qmp
-
-_OVMF = Path("/usr/share/OVMF")
-
-
-class Bus(StrEnum):
-    """Where the disks are: as VMware attaches them, or as AWS Nitro does."""
-
-    PVSCSI = "pvscsi"
-    NVME = "nvme"
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What the machine is made of."""
-
-    firmware: Literal["bios", "efi"]
-    bus: Bus = Bus.PVSCSI
-    network_card: str = "vmxnet3"
-    cores: int = 2
-    # Below 2816 MiB QEMU's q35 puts no memory above 4 GiB. With some there, SeaBIOS 1.16.3 places the registers of NVMe
-    # controllers up there as well, where it cannot reach them, and finds nothing to boot from.
-    memory_mb: int = 2560
-    cache: CacheMode = CacheMode.DURABLE
 
 
 class Machine:
@@ -97,7 +70,16 @@ class Machine:
         command = [
             *("setpriv", "--pdeathsig", "KILL", "--"),
             *self._nic.prefix(),
-            *self._command(control_descriptor=far_end.fileno()),
+            *command_line(
+                self.name,
+                self.directory,
+                disks=self._disks,
+                nic=self._nic,
+                hardware=self._hardware,
+                emulator=self.emulator,
+                disc=self._disc,
+                control=f"socket,id=qmp,fd={far_end.fileno()}",
+            ),
         ]
         with far_end, (self.directory / "qemu.log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal is for us, the guest is shut down in order.
@@ -128,9 +110,14 @@ class Machine:
         return self._qmp
 
     def require_running(self) -> None:
-        """Raise MachineError with QEMU's last words when the machine has stopped by itself."""
+        """Raise MachineError with QEMU's last words when the machine has stopped by itself.
+
+        It is EmulatorAborted when QEMU ended itself over a broken assertion.
+        """
         if not self.running:
-            raise MachineError(f"machine {self.name} stopped: {self._messages() or 'it was shut down'}")
+            aborted = self._process is not None and self._process.returncode == -signal.SIGABRT
+            error = EmulatorAborted if aborted else MachineError
+            raise error(f"machine {self.name} stopped: {self._messages() or 'it was shut down'}")
 
     def console(self) -> str:
         """What the guest has written to its serial console so far."""
@@ -181,65 +168,39 @@ class Machine:
 
     def attach_disk(self, image: Path, name: str) -> None:
         """Plug `image` into the running machine's SCSI controller as `name`."""
-        self.qmp.execute("blockdev-add", **{"node-name": name, **self._block_device(image)})
+        self.qmp.execute("blockdev-add", **{"node-name": name, **block_device(image, self._hardware.cache)})
         self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=name, id=f"{name}-drive")
 
     def detach_disk(self, name: str) -> None:
         """Pull a disk, `disk0` and so on for those of the start; the guest sees it go a moment later."""
         self.qmp.execute("device_del", id=f"{name}-drive")
 
+    def insert_disc(self, image: Path) -> None:
+        """Put another ISO image into the drive of the disc that was there at the start, whatever holds its tray."""
+        self.qmp.execute("blockdev-change-medium", id="drive0", filename=str(image), format="raw", force=True)
+
+    def snapshot(self, images: Sequence[Path]) -> list[Path]:
+        """Freeze the running machine's disks at one moment, as a hypervisor's snapshot without memory does.
+
+        From then on each writes to the new one of `images` in its place. Returns the frozen images.
+        """
+        frozen, self._disks = list(self._disks), list(images)
+        actions = [
+            {
+                "type": "blockdev-snapshot-sync",
+                "data": {
+                    "node-name": f"disk{index}",
+                    "snapshot-file": str(image),
+                    "snapshot-node-name": f"{image.stem}",
+                    "format": "qcow2",
+                },
+            }
+            for index, image in enumerate(images)
+        ]
+        self.qmp.execute("transaction", actions=actions)
+        return frozen
+
     def _messages(self) -> str:
         with suppress(FileNotFoundError):
             return (self.directory / "qemu.log").read_text(encoding="utf-8", errors="replace").strip()[-1000:]
         return ""
-
-    def _command(self, *, control_descriptor: int) -> list[str]:
-        hardware = self._hardware
-        command = [
-            *self.emulator.command,
-            *("-name", self.name, "-no-user-config", "-nodefaults", "-vga", "std", "-display", "none"),
-            *self.emulator.arguments,
-            *("-smp", str(hardware.cores), "-m", str(hardware.memory_mb)),
-            *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
-            *("-chardev", f"socket,id=qmp,fd={control_descriptor}", "-mon", "chardev=qmp,mode=control"),
-            *("-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console"),
-            *("-netdev", f"{self._nic.backend()}id=net0"),
-            *("-device", f"{hardware.network_card},netdev=net0,romfile="),
-            # On NVMe as well, for disks that are plugged in later.
-            *("-device", "pvscsi,id=scsi0"),
-        ]
-        if hardware.firmware == "efi":
-            command += self._efi_variables()
-        for index, image in enumerate(self._disks):
-            node = f"disk{index}"
-            device = "nvme,serial=vv" if hardware.bus == Bus.NVME else "scsi-hd,bus=scsi0.0,scsi-id="
-            command += ["-blockdev", json.dumps({"node-name": node, **self._block_device(image)})]
-            command += ["-device", f"{device}{index},drive={node},id={node}-drive,bootindex={index}"]
-        if self._disc is not None:
-            disc = {"driver": "file", "filename": str(self._disc)}
-            command += [
-                "-blockdev",
-                json.dumps({"node-name": "disc", "driver": "raw", "read-only": True, "file": disc}),
-            ]
-            command += ["-device", "ide-cd,drive=disc"]
-        return command
-
-    def _block_device(self, image: Path) -> dict[str, object]:
-        cache = {"no-flush": self._hardware.cache == CacheMode.THROW_AWAY, "direct": False}
-        return {
-            "driver": "raw" if image.suffix == ".raw" else "qcow2",
-            "discard": "unmap",
-            "cache": cache,
-            "file": {"driver": "file", "filename": str(image), "discard": "unmap", "cache": cache},
-        }
-
-    def _efi_variables(self) -> list[str]:
-        """Arguments for OVMF, with variables of this machine's own."""
-        code, template = _OVMF / "OVMF_CODE_4M.fd", _OVMF / "OVMF_VARS_4M.fd"
-        if not code.exists():
-            raise MissingTool(f"{code} is missing", hint="apt-get install ovmf")
-        variables = self.directory / "efi-variables.fd"
-        if not variables.exists():
-            shutil.copyfile(template, variables)
-        drive = "if=pflash,format=raw"
-        return ["-drive", f"{drive},readonly=on,file={code}", "-drive", f"{drive},file={variables}"]

@@ -7,7 +7,6 @@ import hashlib
 import json
 import secrets
 import shutil
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +21,15 @@ from vvctl._generated import API_PORT
 from vvctl.appliance import Appliance
 from vvctl.errors import ConfigurationError
 from vvctl.machine.archive import unpack
+from vvctl.machine.command import Hardware
 from vvctl.machine.emulator import choose
 from vvctl.machine.environment import write_environment_disc
 from vvctl.machine.errors import MachineError
 from vvctl.machine.nic import UserNic
-from vvctl.machine.qemu import Hardware, Machine
+from vvctl.machine.qemu import Machine
 from vvctl.machine.ssh import Shell, command_line, make_key
 from vvctl.machine.wait import Waiter
+from vvctl.signals import interruptible
 
 # Seconds at native speed.
 _SSH_LIMIT_S, _READY_LIMIT_S = 60, 75
@@ -116,7 +117,7 @@ def boot(root: Path, appliance: Appliance, console: Console, *, fresh: Callable[
 
 
 def _serve(machine: Machine, files: Files, ports: dict[str, int], key: str, console: Console) -> None:
-    with machine, Shell("127.0.0.1", files.ssh_key, port=ports["ssh"]) as shell, _terminable():
+    with machine, Shell("127.0.0.1", files.ssh_key, port=ports["ssh"]) as shell, interruptible():
         try:
             _wait_ready(machine, shell, ports["api"], console)
             shell.run(import_command(key))
@@ -211,20 +212,6 @@ def _alone(directory: Path) -> Iterator[None]:
                 "the machine of this checkout is booted already", hint="end the other `vvctl boot` with Ctrl-C"
             ) from None
         yield
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that the guest is shut down in order."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _guide(files: Files, ports: dict[str, int], machine: Machine) -> str:

@@ -82,6 +82,16 @@ class Shell:
             raise MachineError(f"in the guest, `{command}` ended with status {done.returncode}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def send(self, content: bytes, command: str, *, timeout_s: float = 120) -> None:
+        """Run `command` as root with `content` on its standard input; raises MachineError when it fails or hangs."""
+        line = [*self._ssh, shlex.join(["sudo", "-n", "sh", "-c", command])]
+        try:
+            done = subprocess.run(line, input=content, capture_output=True, timeout=timeout_s, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(f"in the guest, `{command}` did not end within {timeout_s:.0f} s") from error
+        if done.returncode != 0:
+            raise MachineError(f"in the guest, `{command}` ended with status {done.returncode}: {done.stderr.decode()}")
+
     def disconnect(self) -> None:
         """Drop the connection, for instance because the guest reboots; the next command makes a new one."""
         subprocess.run([*self._ssh[:-1], "-O", "exit", self._ssh[-1]], capture_output=True, timeout=20, check=False)

@@ -23,6 +23,8 @@ MAX_FRAMES = 200
 BINS = 80
 
 _EPSILON = 1e-5
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+"""In the order of the operator's inputs. As one operator it takes a pass over the values less than as two."""
 # Opset 18 is the newest that every onnxruntime since 1.14 runs.
 _OPSET, _IR_VERSION = 18, 9
 _BLOCKS = ((12, 1), (24, 2), (16, 2))
@@ -103,9 +105,8 @@ class _Graph:
         return self._node("Gemm", value, self._constant(kernel.T), self._constant(self._weight(f"{name}.bias")))
 
     def _norm_relu(self, value: str, name: str) -> str:
-        scale, shift = self._batch_norm(name)
-        scaled = self._node("Mul", value, self._constant(scale[:, None]))
-        return self._node("Relu", self._node("Add", scaled, self._constant(shift[:, None])))
+        parameters = [self._constant(self._weight(f"{name}.{part}")) for part in _BATCH_NORM]
+        return self._node("Relu", self._node("BatchNormalization", value, *parameters, epsilon=_EPSILON))
 
     def _time_mean(self, value: str, *, keep: bool = True) -> str:
         return self._node("ReduceMean", value, self._constant([2], np.int64), keepdims=int(keep))

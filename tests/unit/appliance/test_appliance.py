@@ -37,11 +37,19 @@ def test_ours_is_accepted() -> None:
 
 def port(name: str) -> Change:
     return lambda content: content["ports"].append(
-        {"name": name, "first": 20100, "protocols": ["udp"], "purpose": "x", "open": "default"}
+        {
+            "name": name,
+            "first": 20100,
+            "protocols": ["udp"],
+            "purpose": "x",
+            "open": "default",
+            "sources": "call_sources",
+        }
     )
 
 
 WRONG: list[tuple[Change, str]] = [
+    (lambda c: c["ovf"]["properties"].append(dict(c["ovf"]["properties"][0], key="x")), "follow each other"),
     (lambda c: c["product"].update(colour="red"), "product.colour"),
     (lambda c: c["disks"]["data"].update(lable="x"), "disks.data.lable"),
     (lambda c: c["product"].update(version="1.0"), "product.version"),
@@ -57,6 +65,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda c: c["accounts"].update(postgres=981), "same number"),
     (lambda c: c["accounts"].update(postgres=5), "accounts.postgres"),
     (lambda c: c["tiers"].reverse(), "tiers"),
+    (lambda c: c["tiers"][-1].update(calls=176), "175 pairs, too few for 176 calls"),
     (lambda c: c["model"]["embedding"].update(wheel_sha256="abc"), "model.embedding.wheel_sha256"),
     (lambda c: c["ovf"].update(hardware_version=9), "ovf.hardware_version"),
     (lambda c: c.pop("retention"), "retention"),
@@ -80,3 +89,7 @@ def test_refuses_what_is_not_yaml(tmp_path: Path) -> None:
 def test_says_when_there_is_no_checkout(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no appliance\.yml"):
         find_root(tmp_path)
+
+
+def test_checkout_is_found_from_every_folder_of_it() -> None:
+    assert find_root(ROOT / "ansible") == find_root(ROOT / "ansible/tasks") == find_root(ROOT) == ROOT

@@ -137,8 +137,9 @@ def test_data_disk_is_one_empty_labelled_file_system(appliance: Appliance, tools
 
 
 def test_fstab_mounts_the_root_by_label_and_leaves_the_data_disk_to_its_unit(appliance: Appliance) -> None:
-    (root,) = disks.fstab(appliance).splitlines()
+    root, shared_memory = disks.fstab(appliance).splitlines()
     assert root.startswith(f"LABEL={appliance.disks.system.label} / ext4 ")
+    assert "noexec" in shared_memory
 
 
 def test_layout_ends_before_the_backup_table() -> None:

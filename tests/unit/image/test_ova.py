@@ -24,7 +24,10 @@ def disks(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def packed(appliance: Appliance, disks: list[Path], tmp_path: Path) -> Path:
     document = ovf.descriptor(
-        appliance, [ovf.Disk(file.name, file.stat().st_size, 1 << 30) for file in disks], full_version="1"
+        appliance,
+        [ovf.Disk(file.name, file.stat().st_size, 1 << 30, 1 << 20) for file in disks],
+        full_version="1",
+        eula="Agree.",
     )
     target = tmp_path / "a.ova"
     ova.write(target, document, disks, EPOCH)

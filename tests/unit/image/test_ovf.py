@@ -7,13 +7,14 @@ from vvctl.appliance import Appliance
 from vvctl.errors import IntegrityError
 from vvctl.image.ovf import OVF, RASD, VMW, VSSD, Disk, configuration, descriptor, validate
 
-DISKS = [Disk("system.vmdk", 100, 10 << 30), Disk("data.vmdk", 50, 40 << 30)]
+DISKS = [Disk("system.vmdk", 100, 10 << 30, 1 << 30), Disk("data.vmdk", 50, 40 << 30, 1 << 20)]
+EULA = "Agree,\n<or> don't."
 NAMES = {"ovf": OVF, "rasd": RASD, "vmw": VMW, "vssd": VSSD}
 
 
 @pytest.fixture(scope="module")
 def document(appliance: Appliance) -> bytes:
-    return descriptor(appliance, DISKS, full_version="1.2.3+abc")
+    return descriptor(appliance, DISKS, full_version="1.2.3+abc", eula=EULA)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +60,41 @@ def test_asks_for_the_properties_under_their_plain_keys(appliance: Appliance, en
         for item in envelope.iter(f"{{{OVF}}}Property")
     ]
     assert asked == [(entry.key, entry.default, entry.description) for entry in appliance.ovf.properties]
-    assert not texts(envelope, "//ovf:ProductSection/@ovf:class")
+    assert not texts(envelope, "//ovf:ProductSection[ovf:Property]/@ovf:class")
 
 
-def test_hands_properties_over_by_guestinfo_and_by_iso(envelope: etree._Element) -> None:
+def test_says_what_it_writes_to_the_data_disk(appliance: Appliance, envelope: etree._Element) -> None:
+    said = texts(envelope, "//ovf:ProductSection[@ovf:class='data-format']/ovf:Version/text()")
+    assert said == [str(appliance.disks.data.format_epoch)]
+
+
+def test_asks_under_headings_in_the_order_of_the_one_truth(appliance: Appliance, envelope: etree._Element) -> None:
+    section = envelope.find(f".//{{{OVF}}}ProductSection")
+    assert section is not None
+    asked, heading = [], ""
+    for item in section:
+        if item.tag == f"{{{OVF}}}Category":
+            heading = str(item.text)
+        elif item.tag == f"{{{OVF}}}Property":
+            asked.append((heading, item.get(f"{{{OVF}}}key"), item.findtext(f"{{{OVF}}}Label")))
+    assert asked == [(entry.category, entry.key, entry.label) for entry in appliance.ovf.properties]
+
+
+def test_asks_for_no_password(envelope: etree._Element) -> None:
+    assert not texts(envelope, "//@ovf:password")
+
+
+def test_shows_the_licence_agreement_as_it_was_given(envelope: etree._Element) -> None:
+    assert texts(envelope, "//ovf:EulaSection/ovf:License/text()") == [EULA]
+
+
+def test_tells_which_disk_to_enlarge_and_by_how_much(appliance: Appliance, envelope: etree._Element) -> None:
+    (notes,) = texts(envelope, "//ovf:AnnotationSection/ovf:Annotation/text()")
+    assert f"Hard disk 2 holds the data and is delivered with {appliance.disks.data.size_gb} GB. Enlarge it" in notes
+    assert f"{appliance.retention.log_gb_per_stream} GB for each call" in notes
+
+
+def test_hands_properties_over_by_guestinfo(envelope: etree._Element) -> None:
     assert texts(envelope, "//ovf:VirtualHardwareSection/@ovf:transport") == ["com.vmware.guestInfo"]
 
 
@@ -72,6 +104,7 @@ def test_puts_both_disks_on_pvscsi_in_order(envelope: etree._Element) -> None:
     assert texts(envelope, f"{disks}AddressOnParent/text()") == ["0", "1"]
     assert texts(envelope, f"{disks}HostResource/text()") == ["ovf:/disk/disk1", "ovf:/disk/disk2"]
     assert texts(envelope, "//ovf:Disk/@ovf:capacity") == [str(10 << 30), str(40 << 30)]
+    assert texts(envelope, "//ovf:Disk/@ovf:populatedSize") == [str(1 << 30), str(1 << 20)]
     assert texts(envelope, "//ovf:File/@ovf:href") == ["system.vmdk", "data.vmdk"]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,28 @@ def test_source_outside_git_needs_a_date(tmp_path: Path, monkeypatch: pytest.Mon
         read_source(tmp_path)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1750000000")
     assert read_source(tmp_path).epoch == 1750000000
+
+
+def commit(checkout: Path, name: str, date: int) -> None:
+    (checkout / name).write_text(str(date))
+    subprocess.run(["git", "-C", checkout, "add", name], check=True)
+    author = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    environment = {**os.environ, "GIT_COMMITTER_DATE": f"{date} +0000"}
+    subprocess.run(["git", *author, "-C", checkout, "commit", "-qm", name], env=environment, check=True)
+
+
+def test_image_has_the_date_of_the_last_change_to_what_it_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    commit(tmp_path, "code", 1750000000)
+    before = read_source(tmp_path, ["code"])
+    commit(tmp_path, "documents", 1760000000)
+    after = read_source(tmp_path, ["code"])
+    assert before.epoch == after.epoch == 1750000000
+    assert before.commit != after.commit
+    assert read_source(tmp_path, ["not committed"]).epoch == 1760000000
 
 
 def test_two_checkouts_have_containers_of_their_own(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""Signals, for a while. On the main thread only."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def handled(handler: Callable[[int, object], None], *numbers: signal.Signals) -> Iterator[None]:
+    """These signals call `handler`, and afterwards what they called before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A polite kill and a closed terminal raise KeyboardInterrupt, as Ctrl-C does.
+
+    What is ignored already stays so: nohup(1) is asked for so that a closed terminal ends nothing.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    with handled(interrupt, *heeded):
+        yield
