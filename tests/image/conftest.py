@@ -1,7 +1,8 @@
 """The machines that the tests share, since each boot takes a minute or more under emulation.
 
 `first` boots alone, so that its times mean something; while it is examined, two others without a usable data disk boot
-beside it. Then its disks are frozen and looked at through overlays: as NVMe, and the data disk under another system.
+beside it. Then two boot beside each other: its data disk with another system as an instance of EC2, and a snapshot of
+both its disks on virtio. Thereby each data source configures one of them.
 """
 
 from __future__ import annotations
@@ -16,29 +17,41 @@ from typing import Any
 
 import pytest
 
+from tests.unit.guest.certificates import NAME, Certificates
+from tests.unit.guest.certificates import make as make_certificates
 from vvctl.appliance import Appliance
 from vvctl.image.build import make_system_disk
 from vvctl.machine import Bus, Emulator, PackagedDisks, choose, copy, overlay, unpack
+from vvctl.machine.errors import run
 from vvctl.machine.session import newest_ova
 
-from . import voices
-from .guest import Credentials, Guest, Measured
+from . import lynis as audit
+from . import sources, voices
+from .guest import REPLY_LIMIT_S, SETTLE_LIMIT_S, Credentials, Guest, Measured
 
 # The order in which the machines are needed.
 _MODULES = [
     "test_harness",
     "test_packaged_image",
+    "test_secrets",
     "test_first_boot",
+    "test_hardening",
     "test_network",
+    "test_access",
     "test_verification",
     "test_bad_input",
     "test_no_data_disk",
+    "test_wrong_configuration",
     "test_foreign_data_disk",
+    "test_lynis",
     "test_reboot",
-    "test_nvme",
+    "test_ec2",
     "test_new_system_disk",
+    "test_snapshot",
+    "test_clones",
 ]
 _CONSOLE_LINES = 40
+_ENLARGED_GB = 60
 
 Start = Callable[..., Guest]
 
@@ -133,6 +146,12 @@ def first(start: Start, packaged: PackagedDisks, work: Path, measured: Measured)
 
 
 @pytest.fixture(scope="session")
+def lynis(first: Guest) -> None:
+    """Lynis runs on `first` beside the tests."""
+    audit.start(first)
+
+
+@pytest.fixture(scope="session")
 def enrolled(first: Guest, measured: Measured) -> list[dict[str, Any]]:
     """The answers to the enrolments of both speakers on `first`, at the same time: the engine hears them together."""
     began = time.monotonic()
@@ -170,25 +189,56 @@ def with_foreign_data(start: Start, packaged: PackagedDisks, work: Path, foreign
 
 
 @pytest.fixture(scope="session")
-def frozen(first: Guest, enrolled: list[dict[str, Any]]) -> list[Path]:
-    """The disks of `first`, shut down in order, with two speakers enrolled."""
-    identity = first.identity()
+def with_tls(first: Guest) -> Certificates:
+    """`first` gets a domain, and a certificate with its private key; it keeps them."""
+    made, domain = make_certificates(), NAME.partition(".")[2]
+    first.shell.send(
+        made.with_key.encode(),
+        f"cat > /run/own.pem && vv-setup set domain={domain} certificate=@/run/own.pem && rm /run/own.pem",
+        timeout_s=first.slow(REPLY_LIMIT_S),
+    )
+    for port in ("https", "api_tls"):
+        first.until(f"TLS on {port}", lambda port=port: first.served_certificate(port), SETTLE_LIMIT_S)
+    return made
+
+
+@pytest.fixture(scope="session")
+def snapshot(first: Guest, enrolled: list[dict[str, Any]], work: Path) -> list[Path]:
+    """The disks of `first` at one moment while it runs, with two speakers enrolled; a third comes after it."""
+    frozen = first.snapshot([work / "first-system-later.qcow2", work / "first-data-later.qcow2"])
+    first.enrol(voices.LATER, voices.enrolment(voices.TARGET))
+    return frozen
+
+
+@pytest.fixture(scope="session")
+def identities() -> dict[str, dict[str, str]]:
+    """Of the machines that are gone, by name."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def final(
+    first: Guest, snapshot: list[Path], with_tls: Certificates, identities: dict[str, dict[str, str]]
+) -> list[Path]:
+    """The disks of `first`, shut down in order, with three speakers and a certificate."""
+    identities[first.name] = first.identity()
     first.shut_down()
-    (first.logs / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
     return list(first.disks)
 
 
 @pytest.fixture(scope="session")
-def as_nvme(start: Start, frozen: list[Path], work: Path) -> Guest:
-    """The disks of `first` as NVMe with a virtio network card."""
-    disks = [overlay(disk, work / f"nvme-{index}.qcow2") for index, disk in enumerate(frozen)]
-    return start("nvme", disks, bus=Bus.NVME, network_card="virtio-net-pci")
-
-
-@pytest.fixture(scope="session")
-def renewed(start: Start, root: Path, frozen: list[Path], work: Path) -> Guest:
-    """The data disk of `first` with a freshly built system disk."""
+def renewed(start: Start, root: Path, final: list[Path], work: Path) -> Guest:
+    """The data disk of `first`, enlarged, with a freshly built system disk, as an instance of AWS Nitro."""
     raw = work / "renewed-system.raw"
     make_system_disk(root, raw, "tests/image")
     system = copy(raw, work / "renewed-system.qcow2", source_format="raw")
-    return start("renewed", [system, overlay(frozen[1], work / "renewed-data.qcow2")])
+    data = overlay(final[1], work / "renewed-data.qcow2")
+    run(["qemu-img", "resize", "-q", str(data), f"{_ENLARGED_GB}G"], package="qemu-utils")
+    return start("renewed", [system, data], bus=Bus.NVME, network_card="virtio-net-pci", source=sources.ec2)
+
+
+@pytest.fixture(scope="session")
+def restored(start: Start, snapshot: list[Path], final: list[Path], work: Path) -> Guest:
+    """The snapshot of `first` restored, on virtio, with its settings from NoCloud."""
+    disks = [overlay(disk, work / f"restored-{index}.qcow2") for index, disk in enumerate(snapshot)]
+    return start("restored", disks, bus=Bus.VIRTIO, network_card="virtio-net-pci", source=sources.nocloud)

@@ -51,6 +51,10 @@ class FileSystem:
                 found[below] = size
         return found
 
+    def dump(self, folder: Path) -> None:
+        """Copy everything out into an empty `folder`; links stay links, device nodes are left out."""
+        self._debugfs(f"rdump / {folder}")
+
     def _entries(self, path: str) -> list[tuple[str, int, int]]:
         found = [_ENTRY.match(line) for line in self._debugfs(f"ls -l {path}").splitlines()]
         entries = [(match[3].strip(), int(match[1], 8), int(match[2])) for match in found if match]

@@ -16,6 +16,13 @@ def test_becomes_ready(first: Guest) -> None:
     assert [check for check in health["checks"] if not check["ok"]] == []
 
 
+def test_is_an_evaluation_until_it_gets_a_licence(first: Guest, appliance: Appliance) -> None:
+    with first.api(key="") as api:
+        licence = api.get("/health/live").json()["licence"]
+    calls = appliance.licence.evaluation_calls
+    assert licence == {"state": "evaluation", "calls": calls, "expires": None, "problems": []}
+
+
 def test_disks_and_network_card_are_those_of_vmware(first: Guest) -> None:
     drivers = first.root("readlink -f /sys/block/sd?/device/../../../driver /sys/class/net/*/device/driver")
     assert {path.rpartition("/")[2] for path in drivers.splitlines()} == {"vmw_pvscsi", "vmxnet3"}
@@ -47,3 +54,6 @@ def test_customer_data_lies_on_the_data_disk(first: Guest, appliance: Appliance)
 
 def test_no_unit_failed(first: Guest) -> None:
     assert first.root("systemctl list-units --failed --plain --no-legend") == ""
+    # Between two attempts it is not failed but starting.
+    counts = first.root("systemctl show --property=Id,NRestarts '*.service'").split("\n\n")
+    assert [unit for unit in counts if "NRestarts=0" not in unit] == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from vvctl.appliance import Appliance
-from vvctl.machine import Emulator, Network
+from vvctl.machine import Emulator, EmulatorAborted, Hardware, Machine, MachineError, Network
 
 RUN = """
 import sys, time
@@ -39,20 +42,41 @@ def test_killed_run_leaves_no_machine_and_no_network(
         assert network.namespace == namespace
         assert network.run(["ip", "-brief", "link", "show", "tap0"], package="iproute2").split()[1] == "DOWN"
     deadline = time.monotonic() + 10
-    while _machines(work) and time.monotonic() < deadline:
+    while _machines(work, "killed") and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert _machines(work) == []
+    assert _machines(work, "killed") == []
     assert namespace not in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
 
 
-def _machines(work: Path) -> list[str]:
-    """Processes that have the killed machine's console in their arguments."""
+@pytest.mark.parametrize(
+    ("signal_number", "error"), [(signal.SIGABRT, EmulatorAborted), (signal.SIGKILL, MachineError)]
+)
+def test_own_mistake_of_the_emulator_is_told_from_other_ends(
+    appliance: Appliance, work: Path, emulator: Emulator, signal_number: signal.Signals, error: type[MachineError]
+) -> None:
+    hardware = Hardware(firmware=appliance.ovf.firmware, memory_mb=64)
+    with (
+        Network() as network,
+        Machine("ended", work / "ended", disks=[], nic=network.nic, hardware=hardware, emulator=emulator) as machine,
+    ):
+        (process,) = _machines(work, "ended")
+        os.kill(process, signal_number)
+        deadline = time.monotonic() + 10
+        while machine.running and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with pytest.raises(MachineError, match="machine ended stopped") as raised:
+            machine.require_running()
+        assert raised.type is error
+
+
+def _machines(work: Path, name: str) -> list[int]:
+    """Processes that have the console of machine `name` in their arguments."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             arguments = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "qemu-system" in arguments.partition("-name")[0] and str(work / "killed" / "console.log") in arguments:
-            found.append(arguments)
+        if "qemu-system" in arguments.partition("-name")[0] and str(work / name / "console.log") in arguments:
+            found.append(int(path.parent.name))
     return found

@@ -41,9 +41,3 @@ def test_console_says_why(without_data: Guest) -> None:
 def test_services_stay_down_and_nothing_is_written(without_data: Guest, appliance: Appliance) -> None:
     settled(without_data, "missing")
     assert_system_disk_is_untouched(without_data, appliance)
-
-
-def test_clone_has_another_identity(first: Guest, without_data: Guest) -> None:
-    without_data.wait_ssh()
-    ours, theirs = first.identity(), without_data.identity()
-    assert {key for key in ours if ours[key] == theirs[key]} == set()

@@ -12,6 +12,8 @@ PROMPTS = Path("/usr/share/asterisk/sounds")
 RATE = 8000
 # Two women, so that they are not told apart by pitch alone.
 TARGET, IMPOSTOR = "fr_CA_f_June", "it_IT_f_Menardi"
+# The first voice under another name, enrolled after the snapshot.
+LATER = "later"
 # Shorter prompts are digits, beeps and noises.
 _SHORTEST_S = 1.5
 # 20 s of speech are the least to enrol with.
