@@ -12,15 +12,19 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 .PHONY: help
 help: ## This list | -
 	@printf 'Voice Verify %s\n\n' "$$(sed -n 's/^  version: //p' appliance.yml)"
-	@printf '  %-14s %-68s %s\n' TARGET 'WHAT IT DOES' 'WHAT IT TAKES'
+	@printf '  %-20s %-68s %s\n' TARGET 'WHAT IT DOES' 'WHAT IT TAKES'
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*) \| (.*)$$/\1|\2|\3/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r target does takes; do printf '  %-14s %-68s %s\n' "$$target" "$$does" "$$takes"; done
+	  while IFS='|' read -r target does takes; do printf '  %-20s %-68s %s\n' "$$target" "$$does" "$$takes"; done
 
 ##@ Build
 
 .PHONY: image
-image: deps-image model ## Build the appliance: OVA, raw disks, SBOM in dist/ | root, 12 GB of disk; 6 min, 3 when only the service changed
-	@$(BIN)/vvctl image build
+image: deps-image model ## Build OVA, raw disks and SBOM into dist/; LICENCE= packages a licence | root, 12 GB of disk; 6 min, 3 when only the service changed
+	@$(BIN)/vvctl image build $(if $(EULA),--eula "$(EULA)") $(if $(LICENCE),--licence "$(LICENCE)")
+
+.PHONY: verify-reproducible
+verify-reproducible: deps-image model ## Build the committed image twice and compare the OVAs | root, 16 GB of disk; 8 min
+	@$(BIN)/vvctl image reproduce
 
 .PHONY: model
 model: deps-service ## Fetch, check and convert the speaker model into build/model | 90 MB of download; 10 s
@@ -43,7 +47,7 @@ boot: deps-boot ## Boot the built appliance in QEMU for you to try | an image; 2
 ##@ Test
 
 .PHONY: test
-test: lint test-unit test-contract image test-roles test-image ## Everything below, building the image first | root; 40 min
+test: lint test-unit test-contract image test-roles test-upgrade-sample test-image ## Everything below, building the image first | root; 65 min
 	@echo 'all tests passed'
 
 .PHONY: lint
@@ -51,19 +55,28 @@ lint: deps-test ## ruff, mypy, shellcheck, ansible-lint, yamllint, drift from ap
 	@scripts/lint
 
 .PHONY: test-unit
-test-unit: deps-test model ## Units: no network, no service | 2 min
-	@$(PYTEST) tests/unit
+test-unit: deps-test model ## Units: no network, no service | 4 min
+	@$(PYTEST) -n auto tests/unit
 
 .PHONY: test-contract
-test-contract: deps-test model ## The running service against its contract, SQLite and PostgreSQL | 2 min
-	@$(PYTEST) tests/contract
+test-contract: deps-test model ## The running service against its contract, SQLite and PostgreSQL | 10 min
+	@$(PYTEST) -n auto --dist loadgroup tests/contract
+
+.PHONY: test-upgrade-sample
+test-upgrade-sample: deps-test ## Upgrades on doubles and real machines, a fault at some of their calls | root, an image; 10 min
+	@# One worker for each platform and one for the rest: they mostly wait.
+	@$(PYTEST) -n 4 --dist loadgroup tests/upgrade -s
+
+.PHONY: test-upgrade
+test-upgrade: deps-test ## The same, every fault at every call, and the real appliance | root, an image; hours
+	@$(PYTEST) tests/upgrade -s -m 'matrix or not matrix'
 
 .PHONY: test-roles
-test-roles: deps-test ## Molecule for every role: converge, idempotence, verify | root; 10 min
+test-roles: deps-test ## Molecule for every role: converge, idempotence, check mode, verify | root; 15 min
 	@roles/test-roles.sh
 
 .PHONY: test-image
-test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 12 min
+test-image: deps-test ## Boot the disks out of the OVA and verify real voices | root, an image; 20 min
 	@$(PYTEST) tests/image -s
 
 ##@ Measure
@@ -71,6 +84,10 @@ test-image: deps-test ## Boot the disks out of the OVA and verify real voices | 
 .PHONY: bench-engine
 bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 5 min
 	@$(BIN)/python -m tests.load $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
+
+.PHONY: bench-publish
+bench-publish: deps-test ## Upload to AWS's double, next to a plain S3 upload of the same disk | an image, 3 GB of disk; 2 min
+	@$(BIN)/python -m tests.load.publish
 
 .PHONY: bench-accuracy
 bench-accuracy: deps-service model ## EER, Cllr, FAR, FRR by net speech; DATA= folder of speaker/recording.wav | recordings; 1 min an hour of them
