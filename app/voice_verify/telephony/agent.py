@@ -62,23 +62,37 @@ class PbxInstance:
 
 
 @dataclass(frozen=True)
+class LastError:
+    """Why a registration failed. `code`: stable, one of a closed list; `message`: for people, also what to do."""
+
+    code: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class PbxState:
-    """`since`: when this state began, with its time zone; `last_error`: for people, None once it is registered."""
+    """`since`: when this state began; `until`: how long the PBX keeps us. Moments have their time zone.
+
+    `last_error` stays until a registration succeeds.
+    """
 
     uuid: UUID
     state: RegistrationState
-    last_error: str | None
-    since: datetime
+    since: datetime | None
+    until: datetime | None
+    last_error: LastError | None
 
 
 @dataclass(frozen=True)
 class TelephonyConfig:
     """Where to listen and whom to serve; paths are readable and addresses checked when it comes from the service.
 
-    `host`: an address; `tls_port`: None without certificate and key. `advertised`: the address for SDP and Contact,
-    empty for the one that the peer was reached from; `public_port`: the SIP port that peers send to. `edge`: the
-    address whose `X-Edge-Source` is believed, empty for nobody. `peers`: networks that may call, empty for everybody.
-    `accounts`: password by user, to challenge calls with; empty: no challenge. `rtp_first`, `rtp_last`: UDP ports.
+    `host`: an address; `tls_port`: None without certificate and key. `ca_file`: who certifies a PBX, None for the
+    system's authorities. `advertised`: the address for SDP and Contact, empty for the one that the peer was reached
+    from; `public_port`, `public_tls_port`: what peers send SIP to, None without TLS. `edge`: the address whose
+    `X-Edge-Source` is believed, empty for nobody. `peers`: networks that may call, empty for everybody. `accounts`:
+    password by user, to challenge calls with; empty: no challenge. `rtp_first`, `rtp_last`: UDP ports.
     """
 
     host: str
@@ -86,8 +100,10 @@ class TelephonyConfig:
     tls_port: int | None
     tls_certificate: Path | None
     tls_key: Path | None
+    ca_file: Path | None
     advertised: str
     public_port: int
+    public_tls_port: int | None
     edge: str
     peers: tuple[str, ...]
     accounts: Mapping[str, str] = field(repr=False)
@@ -213,9 +229,9 @@ class Service(Protocol):
 
 
 class Agent(Protocol):
-    """What `voice_verify.telephony.uas.build(config, service)` makes."""
+    """What the process runs: `voice_verify.telephony.uas.TelephonyAgent`."""
 
-    async def start(self) -> None:
+    async def start(self, config: TelephonyConfig, service: Service) -> None:
         """Listen and serve; returns when calls can come. Raises AgentError, or OSError for a port that is taken."""
 
     async def configure(self, pbx: Sequence[PbxInstance]) -> None:
