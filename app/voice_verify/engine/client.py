@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_verify.engine import protocol
-from voice_verify.engine.child import Child, ConnectionLost
+from voice_verify.engine.child import Child
 from voice_verify.engine.encoding import ITEM_BYTES, Encoding
 from voice_verify.engine.errors import EngineRestarted, NotRunning, Overloaded, StreamExists, UnknownStream
 from voice_verify.engine.features import SAMPLE_RATE
@@ -22,8 +22,11 @@ from voice_verify.engine.limits import MAX_WAITING_S
 from voice_verify.engine.model import read_model_info
 from voice_verify.engine.protocol import Kind, Message, Status
 from voice_verify.engine.remote import OnRestart, OnUpdate, RemoteRecording, RemoteStream
-from voice_verify.engine.supervisor import HANG_S, Supervisor
+from voice_verify.engine.supervisor import Supervisor
 from voice_verify.engine.voice import Voice
+from voice_verify.processes.child import ConnectionLost
+from voice_verify.processes.supervisor import HANG_S
+from voice_verify.processes.wire import pack
 
 News = TypeVar("News")
 
@@ -112,7 +115,7 @@ class EngineClient:
                 raise StreamExists(f"stream {stream} is open already", hint="close it, or choose another identity")
             entry = RemoteStream(stream, next(self._numbers), on_update, on_restart)
             self._streams[stream] = self._by_number[entry.number] = entry
-            child.send(protocol.pack(Kind.open, entry.number))
+            child.send(pack(Kind.open, entry.number))
 
     def push(self, stream: UUID, encoding: Encoding, samples: bytes) -> None:
         """Add 8 kHz mono audio to a stream, any number of whole samples. Never blocks.
@@ -141,7 +144,7 @@ class EngineClient:
             if child.is_full:
                 raise Overloaded("the engine cannot keep up with all streams", hint="run fewer streams or more cores")
             entry.samples_pushed += count
-            child.send(protocol.pack(Kind.audio, entry.number, samples, code=encoding))
+            child.send(pack(Kind.audio, entry.number, samples, code=encoding))
 
     def voice(self, stream: UUID) -> Voice:
         """What the stream has given so far, in all processes. Raises UnknownStream and StreamFailed or Overloaded."""
@@ -166,7 +169,7 @@ class EngineClient:
             if self._child is None:
                 entry.closed.set()
             else:
-                self._child.send(protocol.pack(Kind.close, entry.number))
+                self._child.send(pack(Kind.close, entry.number))
         if not entry.closed.wait(_CLOSE_S):
             log.error("the engine did not close a stream", extra={"fields": {"stream": str(stream)}})
         with self._lock:
@@ -218,7 +221,7 @@ class EngineClient:
             self._child = child
             again = [entry for entry in self._streams.values() if not entry.closing and entry.failure is None]
             for entry in again:
-                child.send(protocol.pack(Kind.open, entry.number))
+                child.send(pack(Kind.open, entry.number))
             lost = [(entry, entry.take_lost_s()) for entry in again]
         for entry, lost_s in lost:
             _call(entry.on_restart, entry.identity, lost_s)

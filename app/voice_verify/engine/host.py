@@ -29,17 +29,17 @@ from voice_verify.engine.errors import EngineError, ModelError, Overloaded, Stre
 from voice_verify.engine.protocol import (
     Kind,
     Message,
-    ProtocolError,
+    Parser,
     Ready,
     Status,
     pack_failure,
     pack_ready,
     pack_status,
     pack_voice,
-    receive,
     unpack_clock,
 )
 from voice_verify.engine.voice import Voice
+from voice_verify.processes.wire import ProtocolError, receive
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Host:
         self._engine.start()
         self._send(pack_ready(Ready(self._engine.precision, self._engine.model.identity)))
         threading.Thread(target=self._report, name="status", daemon=True).start()
-        for message in receive(self._connection):
+        for message in receive(self._connection, Parser()):
             if message.kind is Kind.stop:
                 return
             action = self._actions.get(message.kind)

@@ -1,6 +1,6 @@
-"""What crosses the socket between the API process and the engine process: messages with a fixed header, no pickle.
+"""What crosses the socket between the API process and the engine process.
 
-Header, little endian: u32 bytes of content, u8 kind, u8 code, u32 number of the stream or recording. Then the content:
+Messages as in `voice_verify.processes.wire`; their number is that of the stream or recording.
 
 | Kind | Code | Content |
 |---|---|---|
@@ -16,25 +16,21 @@ Header, little endian: u32 bytes of content, u8 kind, u8 code, u32 number of the
 
 from __future__ import annotations
 
-import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from voice_verify.engine.errors import EngineError, ModelError, NotRunning, Overloaded, StreamFailed
 from voice_verify.engine.voice import Quality, Voice
+from voice_verify.processes import wire
+from voice_verify.processes.wire import ProtocolError, pack, text, unpack
 
-MAX_CONTENT = 1 << 20
-"""Longer content is an error of the peer; what is larger goes in parts."""
-_HEADER = struct.Struct("<IBBI")
 _CLOCK = struct.Struct("<d")
 _VOICE = struct.Struct("<4d")
 _STATUS = struct.Struct("<7dQI")
-_READ_BYTES = 1 << 18
 _FAILURES: tuple[type[EngineError], ...] = (StreamFailed, Overloaded, ModelError, NotRunning)
 
 
@@ -54,15 +50,14 @@ class Kind(IntEnum):
     status = 37
 
 
-class ProtocolError(Exception):
-    """The peer sent what this protocol does not know; the connection is of no more use."""
+Message = wire.Message[Kind]
 
 
-class Message(NamedTuple):
-    kind: Kind
-    code: int
-    number: int
-    content: bytes
+class Parser(wire.Parser[Kind]):
+    """Of this protocol."""
+
+    def __init__(self) -> None:
+        super().__init__(Kind)
 
 
 class Ready(NamedTuple):
@@ -101,58 +96,13 @@ class Status:
         }
 
 
-def pack(kind: Kind, number: int = 0, content: bytes | memoryview = b"", *, code: int = 0) -> bytes:
-    """One message; raises ValueError when its content is too long."""
-    if len(content) > MAX_CONTENT:
-        raise ValueError(f"a message holds at most {MAX_CONTENT} bytes, not {len(content)}")
-    return _HEADER.pack(len(content), kind, code, number) + content
-
-
-class Parser:
-    """Cuts a stream of bytes into messages, however it comes in pieces."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    @property
-    def is_between_messages(self) -> bool:
-        return not self._rest
-
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that are whole now; raises ProtocolError."""
-        self._rest += data
-        start = 0
-        while len(self._rest) - start >= _HEADER.size:
-            length, kind, code, number = _HEADER.unpack_from(self._rest, start)
-            if length > MAX_CONTENT or kind not in _KINDS:
-                raise ProtocolError(f"message of kind {kind} with {length} bytes")
-            end = start + _HEADER.size + length
-            if end > len(self._rest):
-                break
-            yield Message(_KINDS[kind], code, number, bytes(memoryview(self._rest)[start + _HEADER.size : end]))
-            start = end
-        del self._rest[:start]
-
-
-_KINDS = {int(kind): kind for kind in Kind}
-
-
-def receive(connection: socket.socket) -> Iterator[Message]:
-    """Messages until the peer closes its end; raises ProtocolError, also when that is in the middle of one."""
-    parser = Parser()
-    while data := connection.recv(_READ_BYTES):
-        yield from parser.feed(data)
-    if not parser.is_between_messages:
-        raise ProtocolError("the connection ended in the middle of a message")
-
-
 def pack_clock(at: float) -> bytes:
     return pack(Kind.clock, content=_CLOCK.pack(at))
 
 
 def unpack_clock(content: bytes) -> float:
     """Raises ProtocolError."""
-    return float(_unpack(_CLOCK, content)[0])
+    return float(unpack(_CLOCK, content)[0])
 
 
 def pack_ready(ready: Ready) -> bytes:
@@ -161,7 +111,7 @@ def pack_ready(ready: Ready) -> bytes:
 
 def unpack_ready(content: bytes) -> Ready:
     """Raises ProtocolError."""
-    precision, separator, identity = _text(content).partition("\n")
+    precision, separator, identity = text(content).partition("\n")
     if not separator:
         raise ProtocolError("a ready message of one line")
     return Ready(precision, identity)
@@ -183,7 +133,7 @@ def has_embedding(content: bytes) -> bool:
 
 def unpack_voice(content: bytes) -> Voice:
     """Without an embedding when none was sent; raises ProtocolError."""
-    net_speech_s, audio_s, snr_db, clipped_share = _unpack(_VOICE, content[: _VOICE.size])
+    net_speech_s, audio_s, snr_db, clipped_share = unpack(_VOICE, content[: _VOICE.size])
     rest = content[_VOICE.size :]
     if len(rest) % 4:
         raise ProtocolError(f"an embedding of {len(rest)} bytes")
@@ -206,8 +156,8 @@ def unpack_failure(message: Message) -> EngineError:
     """Raises ProtocolError."""
     if message.code >= len(_FAILURES):
         raise ProtocolError(f"a failure of kind {message.code}")
-    text, _, hint = _text(message.content).partition("\n")
-    return _FAILURES[message.code](text, hint=hint)
+    reason, _, hint = text(message.content).partition("\n")
+    return _FAILURES[message.code](reason, hint=hint)
 
 
 def pack_status(status: Status) -> bytes:
@@ -220,17 +170,4 @@ def pack_status(status: Status) -> bytes:
 
 def unpack_status(content: bytes) -> Status:
     """Raises ProtocolError."""
-    return Status(*_unpack(_STATUS, content))
-
-
-def _unpack(layout: struct.Struct, content: bytes) -> tuple[Any, ...]:
-    if len(content) != layout.size:
-        raise ProtocolError(f"{len(content)} bytes where {layout.size} belong")
-    return layout.unpack(content)
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ProtocolError("a text that is not UTF-8") from error
+    return Status(*unpack(_STATUS, content))

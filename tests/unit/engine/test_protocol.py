@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voice_verify.engine import EngineError, NotRunning, Overloaded, Quality, StreamFailed, Voice, protocol
-from voice_verify.engine.protocol import Kind, Message, Parser, ProtocolError, Ready, Status
+from voice_verify.engine.protocol import Kind, Message, Parser, Ready, Status
+from voice_verify.processes.wire import MAX_CONTENT, ProtocolError, pack, receive
 
 numbers = st.floats(0, 1e9)
 voices = st.builds(
@@ -32,7 +33,7 @@ messages = st.builds(
 
 
 def packed(message: Message) -> bytes:
-    return protocol.pack(message.kind, message.number, message.content, code=message.code)
+    return pack(message.kind, message.number, message.content, code=message.code)
 
 
 def parsed(data: bytes) -> Message:
@@ -104,7 +105,7 @@ def test_refuses_what_no_peer_of_ours_sends(header: bytes) -> None:
 
 
 def test_a_connection_that_ends_inside_a_message_is_told_from_one_that_ends() -> None:
-    message = protocol.pack(Kind.audio, 1, b"abc")
+    message = pack(Kind.audio, 1, b"abc")
     assert len(received(message)) == 1
     with pytest.raises(ProtocolError, match="middle"):
         received(message + message[:-1])
@@ -115,9 +116,9 @@ def received(data: bytes) -> list[Message]:
     with theirs:
         with ours:
             ours.sendall(data)
-        return list(protocol.receive(theirs))
+        return list(receive(theirs, Parser()))
 
 
 def test_refuses_to_send_what_the_peer_would_refuse() -> None:
     with pytest.raises(ValueError, match="at most"):
-        protocol.pack(Kind.recording, 1, bytes(protocol.MAX_CONTENT + 1))
+        pack(Kind.recording, 1, bytes(MAX_CONTENT + 1))
