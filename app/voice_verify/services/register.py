@@ -51,7 +51,7 @@ class StreamRegister:
         self._unwritten: list[Callable[[], None]] = []
 
     def open(self, uuid: str, source: str) -> None:
-        """Raises MaintenanceMode, StreamInUse and DatabaseUnavailable; then nothing may begin."""
+        """Raises MaintenanceMode and DatabaseUnavailable; then nothing may begin."""
         self._store.open(uuid, process.own(), source)
 
     def forget(self, uuid: str) -> None:

@@ -33,11 +33,8 @@ from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import NO_PSEUDONYM, Verification, VerificationService
 from voice_verify.store.streams import EndedStream
 
-Source = Literal["websocket", "sip", "siprec"]
+Source = Literal["websocket", "sip"]
 """Where the audio of a stream comes from."""
-
-Channel = Literal["customer", "agent"]
-"""Whose voice a stream is, where a call has a stream for each side."""
 
 
 class EnrolmentState(StrEnum):
@@ -68,30 +65,11 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Call:
-    """What is known of the call that a stream belongs to, as far as who sends it said so.
-
-    `call_id`: the same for all streams of a call; `protocol`: by which the audio comes.
-    """
-
-    call_id: str | None = None
-    caller: str | None = None
-    callee: str | None = None
-    participant: str | None = None
-    protocol: str | None = None
-    channel: Channel | None = None
-
-
-NO_CALL = Call()
-
-
-@dataclass(frozen=True)
 class StreamStatus:
     """A stream at one moment; `connection` is None while no client is connected."""
 
     uuid: UUID
     source: Source
-    call: Call
     started: datetime
     connection: Connection | None
     net_speech_s: float
@@ -115,7 +93,6 @@ class Stream:
         self,
         uuid: UUID,
         source: Source,
-        call: Call,
         *,
         enrolment: EnrolmentService,
         verification: VerificationService,
@@ -124,7 +101,6 @@ class Stream:
     ) -> None:
         self.uuid = uuid
         self.source = source
-        self.call = call
         self.started = datetime.now(UTC)
         self._enroller = enrolment
         self._verifier = verification
@@ -273,7 +249,6 @@ class Stream:
         return StreamStatus(
             uuid=self.uuid,
             source=self.source,
-            call=self.call,
             started=self.started,
             connection=self._connection,
             net_speech_s=self._voice.net_speech_s,

@@ -20,9 +20,11 @@ from voice_verify.services.keys import digest
 from voice_verify.services.licences import LicenceService
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.register import StreamRegister
-from voice_verify.services.stream import NO_CALL, Call, Source, Stream
+from voice_verify.services.stream import Source, Stream
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import Verification, VerificationService
+
+SOURCE: Source = "websocket"
 
 # As long as requests wait this long before anybody looks at them, no call is let in.
 LATE_S = 1.0
@@ -68,27 +70,24 @@ class StreamService:
         metrics.watch_streams(lambda: len(self._streams))
         metrics.watch_engine(engine)
 
-    def create(
-        self, source: Source = "websocket", *, uuid: UUID | None = None, call: Call = NO_CALL
-    ) -> tuple[Stream, str]:
+    def create(self) -> tuple[Stream, str]:
         """Open a stream; the second of the pair is a ticket that lets one client connect, once.
 
         Raises TooManyStreams, LicenceExpired, LicenceExceeded, FeatureNotLicensed, Overloaded, EngineUnavailable,
-        MaintenanceMode and DatabaseUnavailable; StreamInUse when there is or was a stream of that `uuid`.
+        MaintenanceMode and DatabaseUnavailable.
         """
         if self._late_s > LATE_S:
             raise Overloaded("The service is slow to answer the calls it has", hint="try again in a moment")
         stream = Stream(
-            uuid or uuid4(),
-            source,
-            call,
+            uuid4(),
+            SOURCE,
             enrolment=self._enrolment,
             verification=self._verification,
             register=self._register,
             usage=self._usage,
         )
         ticket = secrets.token_urlsafe(24)
-        self._register.open(str(stream.uuid), source)
+        self._register.open(str(stream.uuid), SOURCE)
         try:
             self._begin(stream, ticket)
         except Exception:

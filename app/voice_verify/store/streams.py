@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from voice_verify.errors import StreamInUse
 from voice_verify.store import maintenance
 from voice_verify.store.database import Database
 from voice_verify.store.models import SpeakerRow, StreamEventRow, StreamRow
@@ -72,19 +70,14 @@ class StreamStore:
         self._database = database
 
     def open(self, uuid: str, owner: str, source: str) -> None:
-        """Write that a stream runs, unless nothing may begin.
-
-        Raises MaintenanceMode, and StreamInUse when there is or was a stream of that `uuid`.
-        """
-        row = StreamRow(uuid=uuid, owner=owner, source=source, started=datetime.now(UTC), net_speech_s=0.0, audio_s=0.0)
-        try:
-            with self._database.session() as session:
-                maintenance.admit(session)
-                session.add(row)
-        except IntegrityError as error:
-            raise StreamInUse(
-                "There is or was a stream of this uuid", hint="give every call a uuid of its own, or none"
-            ) from error
+        """Write that a stream runs, unless nothing may begin; raises MaintenanceMode."""
+        with self._database.session() as session:
+            maintenance.admit(session)
+            session.add(
+                StreamRow(
+                    uuid=uuid, owner=owner, source=source, started=datetime.now(UTC), net_speech_s=0.0, audio_s=0.0
+                )
+            )
 
     def forget(self, uuid: str) -> None:
         """Take back `open`."""

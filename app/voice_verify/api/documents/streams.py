@@ -10,7 +10,7 @@ from pydantic import Field
 
 from voice_verify.api.documents.base import MOMENT, STREAM, Document, Seconds, SpeakerId
 from voice_verify.services.enrolment import Mode
-from voice_verify.services.stream import Channel, EnrolmentProgress, EnrolmentState, Source, StreamStatus
+from voice_verify.services.stream import EnrolmentProgress, EnrolmentState, Source, StreamStatus
 
 
 class StreamCreated(Document):
@@ -37,16 +37,6 @@ class Job(Document):
 class Stream(Document):
     uuid: Annotated[UUID, Field(examples=[STREAM])]
     source: Annotated[Source, Field(examples=["websocket"])]
-    protocol: Annotated[
-        str | None, Field(description="By which the audio comes, where it is a media protocol", examples=["twilio"])
-    ]
-    channel: Annotated[
-        Channel | None, Field(description="Whose voice it is, where each side has a stream", examples=["customer"])
-    ]
-    call_id: Annotated[str | None, Field(description="The same for all streams of a call", examples=["CA7f1b7f3e5d"])]
-    caller: Annotated[str | None, Field(examples=["+33140000000"])]
-    callee: Annotated[str | None, Field(examples=["+33140000001"])]
-    participant: Annotated[str | None, Field(description="Who speaks, as the recorder was told", examples=[None])]
     connected: Annotated[bool, Field(examples=[True])]
     peer: Annotated[str | None, Field(description="Address of the connected client", examples=["192.0.2.7"])]
     codec: Annotated[str | None, Field(examples=["alaw"])]
@@ -65,7 +55,6 @@ class Stream(Document):
         return cls(
             uuid=status.uuid,
             source=status.source,
-            **vars(status.call),
             connected=connection is not None,
             peer=connection.peer if connection else None,
             codec=connection.codec if connection else None,
