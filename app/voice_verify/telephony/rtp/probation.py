@@ -9,7 +9,8 @@ from voice_verify.telephony.rtp.packet import Packet
 
 # A packet late on a bad line is still in time, and nobody waits for the audio.
 PATIENCE_S = 0.2
-_MAX_SOURCES = 8
+# More strangers than can be read between two packets of a peer do not push it out.
+_MAX_SOURCES = 64
 _MAX_PACKETS = 256
 
 
@@ -27,7 +28,7 @@ class Candidate:
     def convinces(self) -> bool:
         """Two in sequence, and the source in force went quiet or is somebody else's."""
         in_sequence = any((number + 1) & 0xFFFF in self.packets for number in self.packets)
-        return in_sequence and (self.rival or self.outvoted < len(self.packets))
+        return in_sequence and (self.rival or 2 * self.outvoted < len(self.packets))
 
     def in_order(self) -> list[tuple[Packet, float]]:
         """All its packets, oldest number first."""

@@ -105,7 +105,8 @@ class RtpStream:
             try:
                 self._read()
                 self._order.close()
-                self._timeline.flush()
+                # Nothing after the rest, also when a consumer closes in the middle of a turn.
+                self._timeline.hold(True)
                 self._report(bye=True)
             finally:
                 self._pair.close()

@@ -1,0 +1,391 @@
+"""A stream on real sockets: what is listened to, what is handed over, what is reported."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pylibsrtp
+import pytest
+
+from voice_verify.telephony.rtp import SUITES, MediaFormat, Output, PortPool, RtpStream, SrtpKeys, new_key
+from voice_verify.telephony.rtp.rtcp import Bye, parse, report
+
+from .conftest import OpenLine
+from .line import ALAW_SILENCE, PCMA, formats, media, rtp, speech, spoken
+
+BELIEVED_S = 0.3
+SENDER_REPORT = struct.pack("!BBHIIIIII", 0x80, 200, 6, 7, 0x11112222, 0x33334444, 160, 1, 160)
+
+
+def all_of(*numbers: int) -> bytes:
+    return b"".join(speech(number) for number in numbers)
+
+
+def test_audio_is_handed_over_in_blocks(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(12)))
+    call.turn(BELIEVED_S)
+    assert [len(block) for block in call.blocks] == [800, 800]
+    assert stream.source == peer.address
+    peer.send(*map(spoken, range(12, 15)))
+    # What is still in the socket belongs to the call.
+    stats = stream.close()
+    assert call.heard == all_of(*range(15))
+    assert stats.packets == 15
+    assert stats.lost == 0
+
+
+def test_closing_gives_the_ports_back_once(line: OpenLine, pool: PortPool) -> None:
+    call = line()
+    stream = call.open()
+    assert pool.free == 3
+    stream.close()
+    stream.close()
+    assert pool.free == 4
+    assert call.ended == 1
+
+
+def test_a_consumer_may_close_the_stream(line: OpenLine, pool: PortPool) -> None:
+    call = line()
+    streams: list[RtpStream] = []
+
+    def enough(block: bytes) -> None:
+        call.blocks.append(block)
+        streams[0].close()
+
+    streams.append(call.open(enough))
+    call.peer().send(*map(spoken, range(8)))
+    call.turn(BELIEVED_S)
+    # Not even what had been read already.
+    assert call.heard == all_of(*range(5))
+    assert pool.free == 4
+
+
+def test_a_consumer_that_fails_does_not_keep_the_ports(line: OpenLine, pool: PortPool) -> None:
+    call = line()
+
+    def broken(block: bytes) -> None:
+        raise RuntimeError("no room")
+
+    stream = call.open(broken)
+    call.peer().send(*map(spoken, range(8)))
+    with pytest.raises(RuntimeError):
+        stream.close()
+    assert pool.free == 4
+
+
+def test_silence_is_measured_from_the_last_packet(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.turn(7)
+    assert stream.silent_s == pytest.approx(7, abs=0.5)
+    peer = call.peer()
+    peer.send(*map(spoken, range(8)))
+    call.turn(BELIEVED_S)
+    assert stream.silent_s == 0
+    call.turn(4)
+    assert stream.silent_s == pytest.approx(4, abs=0.5)
+    peer.send_rtcp(SENDER_REPORT)
+    call.turn()
+    assert stream.silent_s == 0
+
+
+def test_a_stranger_is_not_heard_while_the_peer_speaks(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer, stranger = call.peer(), call.peer()
+    peer.send(*map(spoken, range(8)))
+    call.turn(BELIEVED_S)
+    stranger.send(*(rtp(number, 160 * number, b"\x99" * 160) for number in range(8, 20)))
+    peer.send(*map(spoken, range(8, 10)))
+    call.turn()
+    assert call.heard == all_of(*range(10))
+    assert stream.stats.foreign == 12
+    assert stream.source == peer.address
+
+
+def test_a_peer_that_moved_is_heard_again(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    # Since the stream's last packet: the kernel stamps packets with the real time.
+    stream._latch.lock(stream.source or ("", 0), 0.0)
+    moved = call.peer("127.0.0.2")
+    moved.send(*map(spoken, range(10, 15)))
+    call.turn()
+    assert stream.source == moved.address
+    assert call.heard == all_of(*range(15))
+
+
+def test_the_address_of_the_sdp_takes_over_from_who_came_first(line: OpenLine) -> None:
+    call = line()
+    peer, hijacker = call.peer(), call.peer("127.0.0.2")
+    call._agreed = media(remote=peer.address)
+    stream = call.open()
+    hijacker.send(*(spoken(number, ssrc=666) for number in range(10)))
+    call.turn(BELIEVED_S)
+    assert stream.source == hijacker.address
+    call.blocks.clear()
+    for number in range(10):
+        hijacker.send(spoken(10 + number, ssrc=666))
+        peer.send(spoken(100 + number))
+    call.turn(BELIEVED_S)
+    assert stream.source == peer.address
+    hijacker.send(*(spoken(number, ssrc=666) for number in range(20, 30)))
+    call.turn()
+    assert stream.stats.foreign == 10
+    assert call.heard.endswith(all_of(*range(100, 110)))
+
+
+def test_hold_and_resume(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(12)))
+    call.turn(BELIEVED_S)
+    stream.update(media(held=True))
+    assert call.heard == all_of(*range(12))
+    peer.send(*map(spoken, range(12, 60)))
+    call.turn()
+    assert stream.silent_s == 0
+    stream.update(media())
+    peer.send(*map(spoken, range(60, 65)))
+    call.turn()
+    assert call.heard == all_of(*range(12), *range(60, 65))
+    assert stream.stats.packets == 65
+
+
+def test_another_codec_after_a_re_invite(line: OpenLine) -> None:
+    call = line(media({8: PCMA}))
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(7)))
+    call.turn(BELIEVED_S)
+    stream.update(media())
+    peer.send(*(rtp(number, 160 * number, bytes(160), kind=9) for number in range(7, 12)))
+    call.turn()
+    assert call.outputs == [Output("pcm_s16le", 16_000)]
+    assert [len(block) for block in call.blocks] == [800, 320, 3200]
+    assert stream.output == Output("pcm_s16le", 16_000)
+
+
+def test_another_address_after_a_re_invite(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    first, second = call.peer(), call.peer("127.0.0.2")
+    first.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    stream.update(media(remote=second.address))
+    second.send(*(spoken(number, ssrc=9) for number in range(500, 510)))
+    call.turn(BELIEVED_S)
+    assert stream.source == second.address
+    assert stream.stats.restarts == 1
+    assert all_of(*range(500, 510)) in call.heard
+
+
+def test_a_report_tells_what_was_lost(line: OpenLine) -> None:
+    call = line()
+    peer, control = call.peer(), call.peer()
+    call._agreed = replace(media(remote=peer.address), rtcp=control.address)
+    call.open()
+    peer.send(*map(spoken, range(8)))
+    call.turn(BELIEVED_S)
+    peer.send(*(spoken(number) for number in range(8, 20) if number not in (10, 11, 12)))
+    call.turn()
+    control.send_rtcp(SENDER_REPORT)
+    call.turn()
+    call.turn(8)
+    packet = control.udp.recv(2000)
+    assert packet[:2] == bytes([0x81, 201])
+    source, fraction, lost, highest, jitter, middle, delay = struct.unpack("!IB3sIIII", packet[8:32])
+    assert (source, fraction, int.from_bytes(lost), highest) == (7, 256 * 3 // 20, 3, 19)
+    # All were sent at once: the jitter is about what 20 ms add up to, in units of 1/8000 s.
+    assert 0 < jitter <= 160
+    assert middle == 0x22223333
+    assert delay / 65536 == pytest.approx(8, abs=0.5)
+    assert packet[32:34] == bytes([0x81, 202])
+
+
+def test_reports_come_from_the_audio_port_when_both_share_it(line: OpenLine) -> None:
+    call = line(media(rtcp_mux=True))
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    peer.send(SENDER_REPORT)
+    call.turn()
+    assert stream.stats.rtcp == 1
+    call.turn(8)
+    packet, source = peer.udp.recvfrom(2000)
+    assert source == ("127.0.0.1", call.port)
+    assert packet[1] == 201
+
+
+def test_the_end_of_the_call_is_told_by_rtcp(line: OpenLine) -> None:
+    call = line()
+    peer = call.peer()
+    call._agreed = replace(media(remote=peer.address), rtcp=peer.address)
+    call.open().close()
+    packets = parse(peer.udp.recv(2000))
+    assert packets is not None
+    assert isinstance(packets[0], Bye)
+
+
+def test_the_end_told_by_the_peer_is_noticed(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    peer.send_rtcp(report(9, b"x", None, bye=True))
+    call.turn()
+    assert not stream.said_bye
+    peer.send_rtcp(report(7, b"x", None, bye=True))
+    call.turn()
+    assert stream.said_bye
+    peer.send(spoken(10))
+    call.turn()
+    assert not stream.said_bye
+
+
+def test_rtcp_of_strangers_is_not_believed(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    call.peer("127.0.0.2").send_rtcp(report(7, b"x", None, bye=True))
+    call.turn()
+    assert not stream.said_bye
+    assert stream.stats.foreign == 1
+
+
+def protected(keys: SrtpKeys) -> pylibsrtp.Session:
+    return pylibsrtp.Session(pylibsrtp.Policy(keys.remote, pylibsrtp.Policy.SSRC_ANY_OUTBOUND))
+
+
+def test_protected_audio_and_reports(line: OpenLine) -> None:
+    keys = SrtpKeys(SUITES[0], new_key(), new_key())
+    call = line(media(srtp=keys, rtcp_mux=True))
+    stream = call.open()
+    peer, stranger, sender = call.peer(), call.peer(), protected(keys)
+    packets = [sender.protect(spoken(number)) for number in range(10)]
+    stranger.send(*map(spoken, range(10)))
+    stranger.send(
+        *(protected(SrtpKeys(SUITES[0], new_key(), new_key())).protect(spoken(number)) for number in range(5))
+    )
+    peer.send(*packets, sender.protect_rtcp(SENDER_REPORT))
+    stranger.send(packets[-1])
+    call.turn(BELIEVED_S)
+    assert call.heard == all_of(*range(10))
+    assert stream.stats.srtp_failures == 16
+    assert stream.source == peer.address
+    call.turn(8)
+    ours = pylibsrtp.Session(pylibsrtp.Policy(keys.local, pylibsrtp.Policy.SSRC_ANY_INBOUND))
+    assert ours.unprotect_rtcp(peer.udp.recv(2000))[1] == 201
+
+
+def test_the_same_keys_after_a_re_invite_keep_the_replay_window(line: OpenLine) -> None:
+    keys = SrtpKeys(SUITES[0], new_key(), new_key())
+    call = line(media(srtp=keys))
+    stream = call.open()
+    peer, sender = call.peer(), protected(keys)
+    packets = [sender.protect(spoken(number)) for number in range(10)]
+    peer.send(*packets)
+    call.turn(BELIEVED_S)
+    stream.update(media(srtp=SrtpKeys(*vars(keys).values())))
+    peer.send(*packets)
+    call.turn()
+    assert stream.stats.srtp_failures == 10
+    others = SrtpKeys(SUITES[0], new_key(), new_key())
+    stream.update(media(srtp=others))
+    sender = protected(others)
+    peer.send(*(sender.protect(spoken(number)) for number in range(10, 15)))
+    call.turn()
+    assert call.heard == all_of(*range(15))
+
+
+def test_packets_that_are_too_long_are_counted(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(rtp(1, 160, bytes(8000)))
+    call.turn()
+    assert stream.stats.malformed == 1
+
+
+def test_a_flood_is_read_no_further_than_speech_can_be_fast(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(100)))
+    call.turn(BELIEVED_S)
+    for start in range(100, 6000, 100):
+        peer.send(*map(spoken, range(start, start + 100)))
+        call.turn()
+    assert stream.stats.flooded > 4000
+    assert len(call.heard) <= 8000 * 15
+    call.turn(60)
+    peer.send(*map(spoken, range(7000, 7100)))
+    call.turn(BELIEVED_S)
+    assert call.heard.endswith(speech(7099))
+
+
+def test_what_a_stall_left_in_the_socket_is_all_heard(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(*map(spoken, range(200)))
+    call.turn(4)
+    call.turn(0.1)
+    assert call.heard == all_of(*range(200))
+    assert stream.stats.overflowed == 0
+
+
+def test_what_the_kernel_dropped_is_counted(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(*map(spoken, range(3000)))
+    for _ in range(24):
+        call.turn(1)
+    call.peer().send(spoken(3000))
+    call.turn(1)
+    stats = stream.stats
+    assert stats.overflowed > 1000
+    assert stats.packets + stats.overflowed + stats.foreign == 3001
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"remote": ("pbx.example.com", 4000)}, id="a name"),
+        pytest.param({"remote": ("192.0.2.1", 0)}, id="port 0"),
+        pytest.param({"remote": ("192.0.2.1", 65536)}, id="no port"),
+        pytest.param({"remote": None, "rtcp": ("pbx", 4001)}, id="a name for RTCP"),
+    ],
+)
+def test_addresses_that_are_none_are_refused(arguments: dict[str, tuple[str, int]]) -> None:
+    with pytest.raises(ValueError, match=r"port|address"):
+        MediaFormat(formats({8: PCMA}), **arguments)  # type: ignore[arg-type]
+
+
+def test_a_stream_needs_a_format_with_audio() -> None:
+    with pytest.raises(ValueError, match="no format with audio"):
+        media({101: PCMA and None})
+
+
+def test_the_last_port_has_no_port_for_rtcp() -> None:
+    assert media(remote=("192.0.2.1", 65535)).rtcp_address is None
+    assert media(remote=("192.0.2.1", 65535), rtcp_mux=True).rtcp_address == ("192.0.2.1", 65535)
+    assert media(remote=("192.0.2.1", 4000)).rtcp_address == ("192.0.2.1", 4001)
+
+
+def test_losses_are_silence(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    call.peer().send(*(spoken(number) for number in range(20) if number % 5))
+    call.turn(BELIEVED_S)
+    stream.close()
+    expected = b"".join(speech(number) if number % 5 else ALAW_SILENCE * 160 for number in range(1, 20))
+    assert call.heard == expected
