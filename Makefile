@@ -85,6 +85,10 @@ test-image: deps-test ## Boot the disks out of the OVA and verify real voices | 
 bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls, SECONDS=, DATABASE=sqlite | 2 quiet cores; 5 min
 	@$(BIN)/python -m tests.load $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
+.PHONY: bench-rtp
+bench-rtp: deps-test ## Receiving 50 and 150 calls: CPU, loss, exactness on a bad line; option SECONDS= | 2 quiet cores; 4 min
+	@$(BIN)/python -m tests.load.rtp $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: bench-publish
 bench-publish: deps-test ## Upload to AWS's double, next to a plain S3 upload of the same disk | an image, 3 GB of disk; 2 min
 	@$(BIN)/python -m tests.load.publish

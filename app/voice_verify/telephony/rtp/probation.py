@@ -9,9 +9,16 @@ from voice_verify.telephony.rtp.packet import Packet
 
 # A packet late on a bad line is still in time, and nobody waits for the audio.
 PATIENCE_S = 0.2
+# Packets come while others are read, so they can be a little younger than the time of the turn, but not so much.
+_CLOCK_SET_BACK_S = 1.0
 # More strangers than can be read between two packets of a peer do not push it out.
 _MAX_SOURCES = 64
 _MAX_PACKETS = 256
+
+
+def too_late(arrival: float, now: float) -> bool:
+    """Whether nothing that belongs before a packet is waited for any more; also when the clock was set back."""
+    return not -_CLOCK_SET_BACK_S < now - arrival < PATIENCE_S
 
 
 @dataclass
@@ -71,8 +78,7 @@ class Probation:
         """The candidate to believe now, if there is one, and how many packets of others were given up."""
         given_up = 0
         for ssrc, candidate in list(self._candidates.items()):
-            # Clocks that were set back end the wait, too.
-            if 0 <= now - candidate.since < PATIENCE_S:
+            if not too_late(candidate.since, now):
                 continue
             del self._candidates[ssrc]
             if candidate.convinces:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voice_verify.telephony.rtp.media import Address
 from voice_verify.telephony.rtp.packet import Packet
-from voice_verify.telephony.rtp.probation import PATIENCE_S, Candidate, Probation
+from voice_verify.telephony.rtp.probation import Candidate, Probation, too_late
 from voice_verify.telephony.rtp.stats import RtpStats
 
 _MAX_WAITING = 64
@@ -53,7 +53,7 @@ class Reorder:
         """Once a tick: give up what is too late, decide on who is new."""
         while self._waiting:
             number = min(self._waiting)
-            if 0 <= now - self._waiting[number][1] < PATIENCE_S and len(self._waiting) <= _MAX_WAITING:
+            if len(self._waiting) <= _MAX_WAITING and not too_late(self._waiting[number][1], now):
                 break
             self._skip_to(number)
         if self._probation:

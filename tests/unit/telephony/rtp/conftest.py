@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from voice_verify.telephony.rtp import MediaFormat, PortPool
+from voice_verify.telephony.rtp import PortPool
 
-from .line import Line, media
+from .line import Line
 
-OpenLine = Callable[..., Line]
+OpenLine = Callable[[], Line]
 
 
 def free_ports(count: int) -> int:
@@ -43,8 +43,8 @@ def pool() -> PortPool:
 def line(pool: PortPool) -> Iterator[OpenLine]:
     lines: list[Line] = []
 
-    def make(agreed: MediaFormat | None = None) -> Line:
-        lines.append(Line(pool, agreed or media()))
+    def make() -> Line:
+        lines.append(Line(pool))
         return lines[-1]
 
     yield make

@@ -70,39 +70,42 @@ class Peer:
 class Line:
     """`heard` is what was handed over since the last format."""
 
-    def __init__(self, pool: PortPool, agreed: MediaFormat) -> None:
+    def __init__(self, pool: PortPool) -> None:
         self.blocks: list[bytes] = []
         self.outputs: list[Output] = []
         self.ended = 0
         self.port = 0
         self.stream: RtpStream | None = None
-        self._pool, self._agreed = pool, agreed
+        self._pool = pool
         self._peers: list[Peer] = []
-        self._skew = 0.0
+        self._now = 0.0
 
     def peer(self, host: str = "127.0.0.1") -> Peer:
         self._peers.append(Peer(self, host))
         return self._peers[-1]
 
-    def open(self, on_block: Callable[[bytes], None] | None = None) -> RtpStream:
+    def open(self, agreed: MediaFormat | None = None, on_block: Callable[[bytes], None] | None = None) -> RtpStream:
         pair = self._pool.take()
         self.port = pair.port
         self.stream = RtpStream(
             pair,
-            self._agreed,
+            agreed or media(),
             on_block=on_block or self.blocks.append,
             on_format=self.outputs.append,
             closed=self._closed,
             wall=time.time(),
-            now=time.monotonic(),
+            now=self._now,
         )
         return self.stream
 
     def turn(self, later: float = 0.0, *, control: bool = True) -> None:
-        """The stream's turn, as if `later` seconds had passed since the last one."""
+        """The stream's turn, as if `later` seconds had passed since the last one.
+
+        The kernel's clock, which stamps packets, can only be ahead.
+        """
         assert self.stream
-        self._skew += later
-        self.stream.turn(time.time() + self._skew, time.monotonic() + self._skew, control=control)
+        self._now += later
+        self.stream.turn(time.time() + self._now, self._now, control=control)
 
     @property
     def heard(self) -> bytes:

@@ -70,8 +70,8 @@ def test_a_stream_takes_any_packets(
     if agreed is None:
         pytest.skip("libopus.so.0 is not installed")
     chance = random.Random(3550)  # noqa: S311
-    call = line(agreed)
-    stream = call.open()
+    call = line()
+    stream = call.open(agreed)
     peers = [call.peer(), call.peer(), call.peer("127.0.0.2")]
     number, ssrc, sent, control_sent, turns = 0, 7, 0, 0, 0
     while sent < packets:
@@ -101,8 +101,8 @@ def test_a_stream_takes_any_packets(
 def test_a_protected_stream_takes_any_packets(line: OpenLine) -> None:
     chance = random.Random(3711)  # noqa: S311
     keys = SrtpKeys(SUITES[0], new_key(), new_key())
-    call = line(media(srtp=keys, rtcp_mux=True))
-    stream = call.open()
+    call = line()
+    stream = call.open(media(srtp=keys, rtcp_mux=True))
     peer = call.peer()
     sender = pylibsrtp.Session(pylibsrtp.Policy(keys.remote, pylibsrtp.Policy.SSRC_ANY_OUTBOUND))
     whole = 0

@@ -202,6 +202,15 @@ def test_junk_before_the_call_does_not_keep_it_out() -> None:
     assert recorder.delivered == list(range(30))
 
 
+def test_packets_that_come_while_others_are_read_have_as_long_as_those() -> None:
+    recorder = started()
+    recorder.at(recorder.now + 0.005, 21)
+    recorder.at(recorder.now + 0.005, 5000, ssrc=8)
+    recorder.order.expire(recorder.now)
+    assert recorder.delivered[-1] == 19
+    assert recorder.stats.unconfirmed == 0
+
+
 def test_a_clock_that_is_set_back_stalls_nothing() -> None:
     recorder = started()
     recorder.send([21])

@@ -56,7 +56,7 @@ def test_a_consumer_may_close_the_stream(line: OpenLine, pool: PortPool) -> None
         call.blocks.append(block)
         streams[0].close()
 
-    streams.append(call.open(enough))
+    streams.append(call.open(on_block=enough))
     call.peer().send(*map(spoken, range(8)))
     call.turn(BELIEVED_S)
     # Not even what had been read already.
@@ -70,7 +70,7 @@ def test_a_consumer_that_fails_does_not_keep_the_ports(line: OpenLine, pool: Por
     def broken(block: bytes) -> None:
         raise RuntimeError("no room")
 
-    stream = call.open(broken)
+    stream = call.open(on_block=broken)
     call.peer().send(*map(spoken, range(8)))
     with pytest.raises(RuntimeError):
         stream.close()
@@ -81,13 +81,13 @@ def test_silence_is_measured_from_the_last_packet(line: OpenLine) -> None:
     call = line()
     stream = call.open()
     call.turn(7)
-    assert stream.silent_s == pytest.approx(7, abs=0.5)
+    assert stream.silent_s == pytest.approx(7)
     peer = call.peer()
     peer.send(*map(spoken, range(8)))
     call.turn(BELIEVED_S)
     assert stream.silent_s == 0
     call.turn(4)
-    assert stream.silent_s == pytest.approx(4, abs=0.5)
+    assert stream.silent_s == pytest.approx(4)
     peer.send_rtcp(SENDER_REPORT)
     call.turn()
     assert stream.silent_s == 0
@@ -107,25 +107,10 @@ def test_a_stranger_is_not_heard_while_the_peer_speaks(line: OpenLine) -> None:
     assert stream.source == peer.address
 
 
-def test_a_peer_that_moved_is_heard_again(line: OpenLine) -> None:
-    call = line()
-    stream = call.open()
-    call.peer().send(*map(spoken, range(10)))
-    call.turn(BELIEVED_S)
-    # Since the stream's last packet: the kernel stamps packets with the real time.
-    stream._latch.lock(stream.source or ("", 0), 0.0)
-    moved = call.peer("127.0.0.2")
-    moved.send(*map(spoken, range(10, 15)))
-    call.turn()
-    assert stream.source == moved.address
-    assert call.heard == all_of(*range(15))
-
-
 def test_the_address_of_the_sdp_takes_over_from_who_came_first(line: OpenLine) -> None:
     call = line()
     peer, hijacker = call.peer(), call.peer("127.0.0.2")
-    call._agreed = media(remote=peer.address)
-    stream = call.open()
+    stream = call.open(media(remote=peer.address))
     hijacker.send(*(spoken(number, ssrc=666) for number in range(10)))
     call.turn(BELIEVED_S)
     assert stream.source == hijacker.address
@@ -160,8 +145,8 @@ def test_hold_and_resume(line: OpenLine) -> None:
 
 
 def test_another_codec_after_a_re_invite(line: OpenLine) -> None:
-    call = line(media({8: PCMA}))
-    stream = call.open()
+    call = line()
+    stream = call.open(media({8: PCMA}))
     peer = call.peer()
     peer.send(*map(spoken, range(7)))
     call.turn(BELIEVED_S)
@@ -190,8 +175,7 @@ def test_another_address_after_a_re_invite(line: OpenLine) -> None:
 def test_a_report_tells_what_was_lost(line: OpenLine) -> None:
     call = line()
     peer, control = call.peer(), call.peer()
-    call._agreed = replace(media(remote=peer.address), rtcp=control.address)
-    call.open()
+    call.open(replace(media(remote=peer.address), rtcp=control.address))
     peer.send(*map(spoken, range(8)))
     call.turn(BELIEVED_S)
     peer.send(*(spoken(number) for number in range(8, 20) if number not in (10, 11, 12)))
@@ -206,13 +190,13 @@ def test_a_report_tells_what_was_lost(line: OpenLine) -> None:
     # All were sent at once: the jitter is about what 20 ms add up to, in units of 1/8000 s.
     assert 0 < jitter <= 160
     assert middle == 0x22223333
-    assert delay / 65536 == pytest.approx(8, abs=0.5)
+    assert delay >= 8 * 65536
     assert packet[32:34] == bytes([0x81, 202])
 
 
 def test_reports_come_from_the_audio_port_when_both_share_it(line: OpenLine) -> None:
-    call = line(media(rtcp_mux=True))
-    stream = call.open()
+    call = line()
+    stream = call.open(media(rtcp_mux=True))
     peer = call.peer()
     peer.send(*map(spoken, range(10)))
     call.turn(BELIEVED_S)
@@ -228,8 +212,7 @@ def test_reports_come_from_the_audio_port_when_both_share_it(line: OpenLine) -> 
 def test_the_end_of_the_call_is_told_by_rtcp(line: OpenLine) -> None:
     call = line()
     peer = call.peer()
-    call._agreed = replace(media(remote=peer.address), rtcp=peer.address)
-    call.open().close()
+    call.open(replace(media(remote=peer.address), rtcp=peer.address)).close()
     packets = parse(peer.udp.recv(2000))
     assert packets is not None
     assert isinstance(packets[0], Bye)
@@ -269,8 +252,8 @@ def protected(keys: SrtpKeys) -> pylibsrtp.Session:
 
 def test_protected_audio_and_reports(line: OpenLine) -> None:
     keys = SrtpKeys(SUITES[0], new_key(), new_key())
-    call = line(media(srtp=keys, rtcp_mux=True))
-    stream = call.open()
+    call = line()
+    stream = call.open(media(srtp=keys, rtcp_mux=True))
     peer, stranger, sender = call.peer(), call.peer(), protected(keys)
     packets = [sender.protect(spoken(number)) for number in range(10)]
     stranger.send(*map(spoken, range(10)))
@@ -288,10 +271,23 @@ def test_protected_audio_and_reports(line: OpenLine) -> None:
     assert ours.unprotect_rtcp(peer.udp.recv(2000))[1] == 201
 
 
+def test_a_protected_peer_may_move_at_once(line: OpenLine) -> None:
+    keys = SrtpKeys(SUITES[0], new_key(), new_key())
+    call = line()
+    stream = call.open(media(srtp=keys))
+    sender, moved = protected(keys), call.peer("127.0.0.2")
+    call.peer().send(*(sender.protect(spoken(number)) for number in range(10)))
+    call.turn(BELIEVED_S)
+    moved.send(*(sender.protect(spoken(number)) for number in range(10, 15)))
+    call.turn()
+    assert stream.source == moved.address
+    assert call.heard == all_of(*range(15))
+
+
 def test_the_same_keys_after_a_re_invite_keep_the_replay_window(line: OpenLine) -> None:
     keys = SrtpKeys(SUITES[0], new_key(), new_key())
-    call = line(media(srtp=keys))
-    stream = call.open()
+    call = line()
+    stream = call.open(media(srtp=keys))
     peer, sender = call.peer(), protected(keys)
     packets = [sender.protect(spoken(number)) for number in range(10)]
     peer.send(*packets)
@@ -330,6 +326,7 @@ def test_a_flood_is_read_no_further_than_speech_can_be_fast(line: OpenLine) -> N
     call.turn(60)
     peer.send(*map(spoken, range(7000, 7100)))
     call.turn(BELIEVED_S)
+    stream.close()
     assert call.heard.endswith(speech(7099))
 
 
