@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,6 +19,7 @@ from .network import Host
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 CONFIGURATION = Path(__file__).with_name("kamailio.cfg")
 START_S = 30
+END_S = 5
 SIP, SIPS = 5060, 5061
 
 
@@ -55,7 +58,7 @@ class Kamailio:
         command += ["-Y", str(self._folder), "-P", str(self._folder / "pid")]
         command = self._host.command(*command) if self._host else command
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"Kamailio ended:\n{self.log()}"
@@ -69,7 +72,12 @@ class Kamailio:
         """End it, as an outage of the PBX: connections close, registrations are forgotten."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=START_S)
+            try:
+                self._process.wait(timeout=END_S)
+            except subprocess.TimeoutExpired:
+                # Asked to end while its children start, it may wait for them for a minute.
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait(timeout=START_S)
             self._process = None
         self._control.unlink(missing_ok=True)
 
