@@ -6,10 +6,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 from voice_verify.telephony.sip.clock import Clock
 from voice_verify.telephony.sip.counters import Count, ignore
-from voice_verify.telephony.sip.errors import BadMessage, FailureCode, SipError, TransportFailed
+from voice_verify.telephony.sip.errors import BadMessage, BadSyntax, FailureCode, SipError, TransportFailed
 from voice_verify.telephony.sip.fields import MAGIC_COOKIE, Via
 from voice_verify.telephony.sip.message import Message, Request, Response, reply
 from voice_verify.telephony.sip.transactions import ClientTransaction, ServerTransaction
@@ -78,7 +79,9 @@ class Sip:
     ) -> None:
         """Answer without a transaction: a request that comes again is answered again."""
         try:
-            _note_source(request, flow)
+            # The Via of garbage may be garbage, and goes back as it came.
+            with suppress(BadSyntax):
+                _note_source(request, flow)
             flow.send(reply(request, status, reason, to_tag=secrets.token_hex(8), headers=headers).encode())
         except TransportFailed as error:
             self._count("sip_unsent", error.code)

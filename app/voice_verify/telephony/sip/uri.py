@@ -20,6 +20,7 @@ _HEADER_TEXT = re.compile(rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$]|{_ESCAPED})*")
 _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):[^\s<>\"]+")
 # Wider than the grammar, which allows only tokens: parentheses and letters beyond ASCII come from real telephones.
 _DISPLAY = re.compile(r"[^\",;:<>@\\]*")
+_COLON_TOO_MANY = re.compile(r":::(?=[0-9]+\.)")
 _QUOTED_DISPLAY = re.compile(r'("(?:[^"\\]|\\.)*")\s*', re.DOTALL)
 
 
@@ -94,7 +95,8 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
         raise BadUri("no host")
     host, port = match[0], text[match.end() :]
     if host.startswith("["):
-        host = host[1:-1]
+        # The grammar of RFC 3261 has a colon too many there, which must be tolerated (RFC 5118 section 4.10).
+        host = _COLON_TOO_MANY.sub("::", host[1:-1])
         try:
             ipaddress.IPv6Address(host)
         except ValueError:

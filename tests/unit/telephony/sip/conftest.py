@@ -14,7 +14,6 @@ from voice_verify.telephony.sip import (
     FailureCode,
     Message,
     Request,
-    Response,
     Transport,
     TransportFailed,
     parse,
@@ -68,12 +67,12 @@ class Wire:
         self.remote = Endpoint(transport, host, port)
         self.local = Endpoint(transport, "192.0.2.1", 5060)
         self.closed = False
-        self.sent: list[Message] = []
+        self.sent_bytes: list[bytes] = []
 
     def send(self, data: bytes) -> None:
         if self.closed:
             raise TransportFailed(FailureCode.CLOSED, "closed")
-        self.sent.append(parse(data))
+        self.sent_bytes.append(data)
 
     def close(self) -> None:
         self.closed = True
@@ -82,8 +81,13 @@ class Wire:
         raise NotImplementedError
 
     @property
+    def sent(self) -> list[Message]:
+        return [parse(data) for data in self.sent_bytes]
+
+    @property
     def statuses(self) -> list[int]:
-        return [message.status for message in self.sent if isinstance(message, Response)]
+        """Of all responses, also of those to garbage, which are garbage in part."""
+        return [int(data[8:11]) for data in self.sent_bytes if data.startswith(b"SIP/2.0 ")]
 
     @property
     def methods(self) -> list[str]:
