@@ -145,6 +145,13 @@ class Port(Part):
         )
 
 
+class Telephony(Part):
+    """UDP ports on loopback, between the SIP edge and the service."""
+
+    worker_port: PortNumber
+    edge_port: PortNumber
+
+
 class Retention(Part):
     logs_days: PositiveInt
     log_kb_per_stream_minute: PositiveInt
@@ -256,6 +263,7 @@ class Appliance(Part):
     tiers: Annotated[list[Tier], Field(min_length=1)]
     database: Database
     ports: Annotated[list[Port], Field(min_length=1)]
+    telephony: Telephony
     retention: Retention
     backup: Backup
     limits: Limits
@@ -284,6 +292,16 @@ class Appliance(Part):
                 raise ValueError(f"port {port.name}: sources names {port.sources}, which is no property of networks")
             if (port.twin_of is not None) != (port.open == "tls") or (port.twin_of or port.name) not in names:
                 raise ValueError(f"port {port.name}: twin_of belongs to every TLS port, and names another port")
+        return self
+
+    @model_validator(mode="after")
+    def telephony_has_ports_of_its_own(self) -> Self:
+        own = (self.telephony.worker_port, self.telephony.edge_port)
+        taken = [
+            port.name for port in self.ports for number in own if port.first <= number <= (port.last or port.first)
+        ]
+        if taken or len(set(own)) < len(own):
+            raise ValueError(f"telephony: worker_port and edge_port are two that nothing else has: {taken or own}")
         return self
 
     @model_validator(mode="after")

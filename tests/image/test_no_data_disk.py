@@ -21,7 +21,9 @@ def assert_system_disk_is_untouched(guest: Guest, appliance: Appliance) -> None:
     """No service of ours runs, and nothing of theirs is on the system disk."""
     mount = appliance.disks.data.mount
     services = guest.state()["services"]
-    assert {unit for unit, active in services.items() if active == "active"} <= {"nginx.service"}, services
+    assert {unit for unit, active in services.items() if active == "active"} <= {"nginx.service", "kamailio.service"}, (
+        services
+    )
     assert guest.shell.attempt(f"mountpoint -q {mount}").returncode != 0
     assert guest.root(f"ls -A {mount}") == ""
     assert "i" in guest.root(f"lsattr -d {mount}").split()[0]

@@ -61,6 +61,8 @@ WRONG: list[tuple[Change, str]] = [
     (lambda c: c["ports"][0].update(last=1), "last (1) must be above first (22)"),
     (port("more"), "more (20100) overlaps rtp (20000-20350)"),
     (port("rtp"), "the name rtp stands twice"),
+    (lambda c: c["telephony"].update(worker_port=20001), "nothing else has: ['rtp']"),
+    (lambda c: c["telephony"].update(edge_port=c["telephony"]["worker_port"]), "two that nothing else has"),
     (lambda c: c["paths"].update(journal="/var/log/journal"), "paths.journal"),
     (lambda c: c["accounts"].update(postgres=981), "same number"),
     (lambda c: c["accounts"].update(postgres=5), "accounts.postgres"),

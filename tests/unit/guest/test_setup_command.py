@@ -85,7 +85,7 @@ def test_service_is_told_names_limits_and_address(tmp_path: Path, settings: dict
         **settings,
         "runtime_folder": str(tmp_path), "service_settings_file": str(service),
         "sizing_file": str(tmp_path / "sizing.json"), "rtp_ports": {"first": 20000, "last": 20350},
-        "http_port": 80, "https_port": 443,
+        "edge_settings_file": str(tmp_path / "sip-edge.env"), "http_port": 80, "https_port": 443,
     }  # fmt: skip
     given = Environment("a test", {"domain": "example.org", "advertised_address": "203.0.113.7", "tier": "3"})
     outcome = set_up(settings, given, tmp_path / "root")
@@ -94,7 +94,10 @@ def test_service_is_told_names_limits_and_address(tmp_path: Path, settings: dict
         "VV_MAX_STREAMS=150",
         "VV_ENGINE_THREADS=4",
         "VV_PUBLIC_WS_URL=ws://voiceverify.example.org",
-        "VV_ADVERTISED_ADDRESS=203.0.113.7",
+        "VV_SIP_ADVERTISED=203.0.113.7",
+        "VV_RTP_FIRST=20000",
+        "VV_RTP_LAST=20349",
     }
+    assert (tmp_path / "sip-edge.env").read_text() == "SIP_EDGE_ADDRESS=203.0.113.7\n"
     assert not notes.leave(told, outcome)
     assert (tmp_path / "setup.json").stat().st_mode & 0o777 == 0o640

@@ -29,6 +29,9 @@ def leave(settings: dict[str, Any], outcome: dict[str, Any]) -> bool:
     first, last = sizing.rtp_ports(size["streams"], **settings["rtp_ports"])
     # Sizes are no secret: the units that size themselves run as accounts of their own.
     Path(settings["sizing_file"]).write_text(json.dumps({**size, "rtp_ports": [first, last]}), encoding="utf-8")
+    # By DHCP it is known only once there is a network; the SIP edge then looks itself.
+    own = values["advertised_address"] or values["address"].partition("/")[0]
+    Path(settings["edge_settings_file"]).write_text(f"SIP_EDGE_ADDRESS={own}\n", encoding="utf-8")
     note = folder / "setup.json"
     # For administrators, whose vv-status reads it; not for the accounts of services.
     note.touch(mode=0o600)
@@ -47,6 +50,9 @@ def _service_settings(settings: dict[str, Any], values: Mapping[str, str], size:
         scheme, usual = ("wss", _HTTPS) if secure else ("ws", _HTTP)
         port = settings["https_port" if secure else "http_port"]
         lines.append(f"VV_PUBLIC_WS_URL={scheme}://voiceverify.{values['domain']}{'' if port == usual else f':{port}'}")
+    first, last = sizing.rtp_ports(size["streams"], **settings["rtp_ports"])
+    lines += [f"VV_RTP_FIRST={first}", f"VV_RTP_LAST={last}"]
+    # Without it each caller is told the address by which he reaches this machine.
     if values["advertised_address"]:
-        lines.append(f"VV_ADVERTISED_ADDRESS={values['advertised_address']}")
+        lines.append(f"VV_SIP_ADVERTISED={values['advertised_address']}")
     return "\n".join(lines) + "\n"

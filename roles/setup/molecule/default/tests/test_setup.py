@@ -74,7 +74,7 @@ def test_properties_become_configuration(vmware: Host) -> None:
     assert vmware.file("/etc/voice-verify/operator-key.sha256").content_string.strip() == DIGEST
     assert "NTP=ntp.example.org" in vmware.file("/etc/systemd/timesyncd.conf.d/voice-verify.conf").content_string
     service = vmware.file("/run/voice-verify/service.env").content_string.splitlines()
-    assert {"VV_PUBLIC_WS_URL=ws://voiceverify.example.org", "VV_ADVERTISED_ADDRESS=203.0.113.7"} <= set(service)
+    assert {"VV_PUBLIC_WS_URL=ws://voiceverify.example.org", "VV_SIP_ADVERTISED=203.0.113.7"} <= set(service)
     assert "VV_MAX_STREAMS=100" in service
     access = json.loads(vmware.file("/etc/voice-verify/access.json").content_string)
     assert access["sources"]["ssh_sources"] == ["192.0.2.0/24"]
@@ -169,7 +169,7 @@ def test_status_is_for_programs_too(host: Host) -> None:
     assert state["version"]
     assert state["build_id"] == "molecule"
     assert state["ready"] is False
-    assert set(state["services"]) == {"postgresql.service", "voice-verify.service", "nginx.service"}
+    assert set(state["services"]) == {"postgresql.service", "voice-verify.service", "nginx.service", "kamailio.service"}
 
 
 def test_console_runs_and_screens_have_no_login(host: Host) -> None:
