@@ -43,7 +43,6 @@ class Call:
     """`contact`: value of our Contact. Begins with `start`; when it is over, nothing of it is left."""
 
     def __init__(self, context: CallContext, invite: ServerTransaction, media: CallMedia, *, contact: str) -> None:
-        """Raises SipError for a Record-Route that cannot be followed."""
         self.dialog = Dialog.of(invite)
         self._context = context
         self._media = media

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from voice_verify.telephony.agent import CallInfo, Counters
-from voice_verify.telephony.sip import Flow, Request, ServerTransaction, SipError
+from voice_verify.telephony.sip import Flow, Request, ServerTransaction
 from voice_verify.telephony.sip.clock import Clock
 from voice_verify.telephony.uas import bodies, ends, recording, refusals, requests
 from voice_verify.telephony.uas.admission import Admission
@@ -142,10 +142,7 @@ class UserAgentServer:
             over=lambda reason: calls[0].end(ends.by_service(reason)),
         )
         contact = place.contact(address, source, recording=info.source == "siprec")
-        try:
-            call = Call(self._calls, transaction, media, contact=contact)
-        except SipError as error:
-            raise refusals.bad_request("bad_record_route", f"Record-Route cannot be followed: {error}") from error
+        call = Call(self._calls, transaction, media, contact=contact)
         calls.append(call)
         call.start(transaction, content)
         self.calls[call.dialog.id] = call
