@@ -94,14 +94,14 @@ class Host:
         """Start a program on this host; the process identity is the program's own."""
         return subprocess.Popen(self.command(*command), **options)
 
-    def socket(self, kind: socket.SocketKind = socket.SOCK_DGRAM, port: int = 0) -> socket.socket:
+    def socket(self, kind: socket.SocketKind = socket.SOCK_DGRAM, port: int = 0, *, protocol: int = 0) -> socket.socket:
         """A socket of this process that is bound on this host."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(NAMESPACES / self.namespace, os.O_RDONLY)
         try:
             _enter(there)
             try:
-                made = socket.socket(socket.AF_INET, kind)
+                made = socket.socket(socket.AF_INET, kind, protocol)
             finally:
                 _enter(home)
         finally:
