@@ -6,10 +6,21 @@ The defaults suit a checkout and come from appliance.yml; in the appliance the r
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from voice_verify import _generated
@@ -17,9 +28,13 @@ from voice_verify.errors import StartError
 from voice_verify.licence import PublicKey
 
 # Written with commas between them.
-PublicKeys = Annotated[
-    tuple[PublicKey, ...], NoDecode, BeforeValidator(lambda text: tuple(filter(None, str(text).split(","))))
-]
+_Listed = BeforeValidator(lambda text: tuple(filter(None, map(str.strip, str(text).split(",")))))
+PublicKeys = Annotated[tuple[PublicKey, ...], NoDecode, _Listed]
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text)))]
+Networks = Annotated[tuple[Network, ...], NoDecode, _Listed]
+# Without one it is empty.
+Address = Annotated[str, AfterValidator(lambda text: text and str(ip_address(text)))]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
@@ -56,6 +71,45 @@ class Settings(BaseSettings):
     evaluation_calls: PositiveInt = _generated.EVALUATION_CALLS
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
+    # Where calls come in by SIP, a process of its own; without an address there is none.
+    sip_host: Address = ""
+    sip_port: Port = _generated.SIP_PORT
+    # Only with a certificate and its key.
+    sip_tls_port: Port = _generated.SIPS_PORT
+    sip_tls_certificate: FilePath | None = None
+    sip_tls_key: FilePath | None = Field(None, validate_default=True)
+    # Who certifies a PBX that we register with; without it, the authorities of the system.
+    sip_ca_file: FilePath | None = None
+    # Address and ports by which peers reach us, when those are other ones: behind NAT, or behind a proxy.
+    sip_advertised: Address = ""
+    sip_public_port: Port | None = None
+    sip_public_tls_port: Port | None = None
+    # The proxy on this machine whose word about where a call comes from is believed.
+    sip_edge: Address = ""
+    # Networks that may call; without any, everybody.
+    sip_peers: Networks = Field("", validate_default=True)
+    # A JSON object of passwords by user; with it, calls are challenged.
+    sip_accounts_file: FilePath | None = None
+    # Without it, that of SIP.
+    rtp_host: Address = ""
+    rtp_first: Port = _generated.RTP_FIRST
+    rtp_last: Port = Field(_generated.RTP_LAST, validate_default=True)
+
+    @field_validator("sip_tls_key")
+    @classmethod
+    def key_has_a_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+        if (key is None) != (others.data.get("sip_tls_certificate") is None):
+            raise ValueError("certificate and key belong together")
+        return key
+
+    @field_validator("rtp_last")
+    @classmethod
+    def ports_hold_a_pair(cls, last: int, others: ValidationInfo) -> int:
+        first = others.data.get("rtp_first", last)
+        # RTP on an even port, RTCP on the odd one behind it: RFC 3550, section 11.
+        if first + first % 2 >= last:
+            raise ValueError(f"there must be an even port and the next one from {first} on")
+        return last
 
 
 def _credential(name: str) -> Path | None:

@@ -151,6 +151,8 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
         "API_PORT": appliance.port("api").first,
         "SIP_PORT": appliance.port("sip").first,
         "SIPS_PORT": appliance.port("sips").first,
+        "RTP_FIRST": appliance.port("rtp").first,
+        "RTP_LAST": appliance.port("rtp").last,
         "PROFILE": appliance.packaged_profile,
         "MAX_STREAMS": appliance.tiers[0].calls,
         "UPLOAD_MB": limits.upload_mb,

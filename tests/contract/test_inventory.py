@@ -15,7 +15,7 @@ from sqlalchemy import insert, text
 
 from voice_verify.services.reports import ReportService
 from voice_verify.store import Database, Vault, Voiceprint, settings
-from voice_verify.store.inventory import FORMS, InventoryStore, Sum
+from voice_verify.store.inventory import FORMS, NEWEST, InventoryStore, Sum
 from voice_verify.store.models import (
     ApiKeyRow,
     AuditRow,
@@ -131,7 +131,7 @@ def filled(database: Callable[[str], str], request: pytest.FixtureRequest) -> It
 
 
 def take(database: Database) -> dict[str, Sum]:
-    return InventoryStore(database, VAULT).take(1, None)[0]
+    return InventoryStore(database, VAULT).take(NEWEST, None)[0]
 
 
 def differing(one: dict[str, Sum], other: dict[str, Sum]) -> set[str]:
@@ -140,14 +140,40 @@ def differing(one: dict[str, Sum], other: dict[str, Sum]) -> set[str]:
 
 
 def test_every_table_is_counted() -> None:
-    counted = {column.class_.__tablename__ for kind in FORMS[1].values() for column in kind.members.values()}
+    counted = {column.class_.__tablename__ for kind in FORMS[NEWEST].values() for column in kind.members.values()}
     assert counted == set(Base.metadata.tables)
 
 
 def test_the_first_form_never_changes(filled: Database) -> None:
-    taken = take(filled)
+    taken = InventoryStore(filled, VAULT).take(1, None)[0]
     assert {kind: total.sha256 for kind, total in taken.items()} == FIRST_FORM
     assert {kind: total.count for kind, total in taken.items() if total.count != 1} == {"speakers": 2, "voiceprints": 2}
+
+
+def test_what_was_counted_before_calls_were_known_is_comparable_after(database: Callable[[str], str]) -> None:
+    travels = Database(database("inventory_travels"))
+    travels.migrate("0003")
+    moments = {"uuid": PBX, "started": MOMENT.isoformat(" "), "ended": (MOMENT + timedelta(seconds=60)).isoformat(" ")}
+    with travels.session() as session:
+        session.execute(
+            text(
+                "INSERT INTO streams (uuid, owner, source, started, ended, end_reason, net_speech_s, audio_s) "
+                "VALUES (:uuid, 'boot-1-2', 'websocket', :started, :ended, 'deleted', 30.5, 60.0)"
+            ),
+            moments,
+        )
+    before, bounds = InventoryStore(travels, VAULT).take(1, None)
+    assert before["streams"] == Sum(1, FIRST_FORM["streams"])
+    travels.migrate()
+    with travels.session() as session:
+        later = {"source": "siprec", "started": MOMENT, "ended": MOMENT + timedelta(days=1)}
+        session.add(StreamRow(uuid="later", owner="", caller="sip:a@b", net_speech_s=0, audio_s=0, **later))
+    assert InventoryStore(travels, VAULT).take(1, bounds)[0] == before
+    travels.migrate("0003")
+    assert InventoryStore(travels, VAULT).take(1, bounds)[0] == before
+    with travels.reading() as session:
+        assert session.execute(text("SELECT source FROM streams WHERE uuid = 'later'")).scalar() == "sip"
+    travels.close()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +191,7 @@ def test_the_first_form_never_changes(filled: Database) -> None:
         ("DELETE FROM settings WHERE name = 'profile'", "settings"),
         ('UPDATE "usage" SET stream_ms = 60001', "usage"),
         ("UPDATE streams SET audio_s = 61 WHERE ended IS NOT NULL", "streams"),
+        ("UPDATE streams SET caller = 'sip:anna@example.com' WHERE ended IS NOT NULL", "streams"),
         ('UPDATE stream_events SET "count" = 5', "stream_events"),
     ],
 )
@@ -197,7 +224,7 @@ def test_what_is_encrypted_is_compared_in_clear(filled: Database) -> None:
 
 def test_what_comes_later_is_left_out_up_to_an_earlier_inventory(filled: Database) -> None:
     store = InventoryStore(filled, VAULT)
-    before, bounds = store.take(1, None)
+    before, bounds = store.take(NEWEST, None)
     later = MOMENT + timedelta(days=1)
     with filled.session() as session:
         session.add_all(
@@ -208,22 +235,22 @@ def test_what_comes_later_is_left_out_up_to_an_earlier_inventory(filled: Databas
                 StreamRow(uuid="later", owner="", source="sip", started=MOMENT, ended=later, net_speech_s=0, audio_s=0),
             ]
         )
-    assert differing(before, store.take(1, bounds)[0]) == set()
+    assert differing(before, store.take(NEWEST, bounds)[0]) == set()
     assert differing(before, take(filled)) == {"audit_records", "api_keys", "usage", "streams"}
     with filled.session() as session:
         session.execute(text("DELETE FROM audit_records WHERE id = 1"))
-    assert differing(before, store.take(1, bounds)[0]) == {"audit_records"}
+    assert differing(before, store.take(NEWEST, bounds)[0]) == {"audit_records"}
 
 
 def test_an_empty_database_grows_from_nothing(database: Callable[[str], str]) -> None:
     empty = Database(database("inventory_empty"))
     empty.migrate()
     store = InventoryStore(empty, VAULT)
-    before, bounds = store.take(1, None)
+    before, bounds = store.take(NEWEST, None)
     assert {total.count for total in before.values()} == {0}
     with empty.session() as session:
         session.add(AuditRow(at=MOMENT, key_id=None, action="backup_made", subject="database", detail={}))
-    assert differing(before, store.take(1, bounds)[0]) == set()
+    assert differing(before, store.take(NEWEST, bounds)[0]) == set()
     empty.close()
 
 
@@ -256,7 +283,7 @@ def test_is_the_same_after_a_restart_a_backup_and_a_canary(service: Service) -> 
     with service.client("operator") as operator:
         operator.post("/api/v2/maintenance/lock").raise_for_status()
         before = ask(service)
-        assert (before["format"], before["schema_revision"], before["ready"]) == (1, "0003", True)
+        assert (before["format"], before["schema_revision"], before["ready"]) == (2, "0004", True)
         assert before["boot"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         operator.post("/api/v2/maintenance/backup").raise_for_status()
         canary = {"data": {"speaker": ANNA}, "files": {"recording": wav(samples(ANNA, TEST, 8))}}
@@ -303,7 +330,7 @@ def test_refuses_a_place_that_no_inventory_went_through(service: Service) -> Non
         "x",
         "é",
         good[:-4],
-        written(format=2),
+        written(format=3),
         written(format="1"),
         written(bounds=None),
         written(bounds={}),
@@ -346,7 +373,7 @@ def test_refuses_what_a_newer_version_wrote(database: Callable[[str], str], mode
             ready = operator.get("/health/ready")
             assert ready.status_code == 503
             (check,) = (check for check in ready.json()["checks"] if check["name"] == "database")
-            assert check["problem"] == "has schema 9999, and this version knows 0003: start the newer version again"
+            assert check["problem"] == "has schema 9999, and this version knows 0004: start the newer version again"
         found = ask(service)
         assert (found["ready"], found["schema_revision"], found["records"], found["through"]) == (False, "9999", {}, "")
     finally:

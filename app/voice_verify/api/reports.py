@@ -20,10 +20,10 @@ router = APIRouter(prefix="/reports", tags=["reports"])
 # Beyond it no database takes a moment, in whatever time zone it is given.
 FIRST_MOMENT, LAST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 EXAMPLE = f"""\
-uuid,source,peer,codec,started,ended,end_reason,net_speech_s,audio_s,kind,speaker,first,last,count,outcome,reason,\
-score,log_likelihood_ratio,event_net_speech_s,profile\r
-{STREAM},websocket,192.0.2.7,alaw,{MOMENT},{MOMENT},client_closed,9.0,12.4,verification,customer-4711,{MOMENT},\
-{MOMENT},14,verified,ok,0.71,9.3,9.0,mixed\r
+uuid,source,peer,codec,call_id,caller,callee,participant,pbx,started,ended,end_reason,net_speech_s,audio_s,kind,\
+speaker,first,last,count,outcome,reason,score,log_likelihood_ratio,event_net_speech_s,profile\r
+{STREAM},websocket,192.0.2.7,alaw,,,,,,{MOMENT},{MOMENT},client_closed,9.0,12.4,verification,customer-4711,\
+{MOMENT},{MOMENT},14,verified,ok,0.71,9.3,9.0,mixed\r
 """
 
 FromMoment = Annotated[

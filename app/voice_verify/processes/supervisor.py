@@ -110,6 +110,9 @@ class Supervisor(ABC, Generic[Kind, Process]):
                 self._last_death = self._live()
             except OSError as error:
                 self._last_death = f"it could not be started ({error.strerror})"
+            except Exception as error:
+                log.exception("what the %s sent was not taken", self._name)
+                self._last_death = f"the service failed to follow it ({type(error).__name__})"
             if self._stopping.is_set():
                 return
             log.error("the %s's process ended because %s", self._name, self._last_death)

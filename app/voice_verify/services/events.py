@@ -15,12 +15,15 @@ class EndReason(StrEnum):
     """Why a stream ended."""
 
     client_closed = "client_closed"
+    media_timeout = "media_timeout"
+    session_expired = "session_expired"
     deleted = "deleted"
     idle_timeout = "idle_timeout"
     silence_timeout = "silence_timeout"
     error = "error"
     shutdown = "shutdown"
     maintenance = "maintenance"
+    telephony_restarted = "telephony_restarted"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from voice_verify.errors import DatabaseUnavailable
 from voice_verify.services import process
 from voice_verify.services.journal import EnrolmentOutcome, Journal
 from voice_verify.store import Database
-from voice_verify.store.streams import EndedStream, StreamEvent, StreamStore
+from voice_verify.store.streams import NO_CALL, Call, EndedStream, StreamEvent, StreamStore
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ class StreamRegister:
         # What could not be written because the database was away.
         self._unwritten: list[Callable[[], None]] = []
 
-    def open(self, uuid: str, source: str) -> None:
-        """Raises MaintenanceMode and DatabaseUnavailable; then nothing may begin."""
-        self._store.open(uuid, process.own(), source)
+    def open(self, uuid: str, source: str, call: Call = NO_CALL) -> None:
+        """Raises MaintenanceMode, StreamInUse and DatabaseUnavailable; then nothing may begin."""
+        self._store.open(uuid, process.own(), source, call)
 
     def forget(self, uuid: str) -> None:
         """Take back `open`, because nothing began; later, when the database is away."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
@@ -31,9 +31,9 @@ from voice_verify.services.journal import EnrolmentOutcome, Journal
 from voice_verify.services.register import StreamRegister
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import NO_PSEUDONYM, Verification, VerificationService
-from voice_verify.store.streams import EndedStream
+from voice_verify.store.streams import Call, EndedStream
 
-Source = Literal["websocket", "sip"]
+Source = Literal["websocket", "sip", "siprec"]
 """Where the audio of a stream comes from."""
 
 
@@ -70,6 +70,7 @@ class StreamStatus:
 
     uuid: UUID
     source: Source
+    call: Call
     started: datetime
     connection: Connection | None
     net_speech_s: float
@@ -93,6 +94,7 @@ class Stream:
         self,
         uuid: UUID,
         source: Source,
+        call: Call,
         *,
         enrolment: EnrolmentService,
         verification: VerificationService,
@@ -101,6 +103,7 @@ class Stream:
     ) -> None:
         self.uuid = uuid
         self.source = source
+        self.call = call
         self.started = datetime.now(UTC)
         self._enroller = enrolment
         self._verifier = verification
@@ -113,6 +116,7 @@ class Stream:
         self._lock = threading.Lock()
         self._voice = Voice(None, 0.0, 0.0, Quality(None, 0.0))
         self._active = time.monotonic()
+        self._held = False
         self._connection: Connection | None = None
         # The last connection, also after it was lost.
         self._origin: Connection | None = None
@@ -126,8 +130,8 @@ class Stream:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last frame, or since the start."""
-        return time.monotonic() - self._active
+        """Seconds since the last frame, or since the start; 0 while the call is held."""
+        return 0.0 if self._held else time.monotonic() - self._active
 
     def touch(self) -> None:
         self._active = time.monotonic()
@@ -143,6 +147,19 @@ class Stream:
             self._connection = self._origin = Connection(peer, decoder.codec.value, decoder.rate)
             self._listener = listener
             self.touch()
+
+    def recode(self, decoder: FrameDecoder) -> None:
+        """What follows from the connected client is in another codec."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection = self._origin = replace(
+                    self._connection, codec=decoder.codec.value, rate=decoder.rate
+                )
+
+    def hold(self, held: bool) -> None:
+        """While a call is held nothing comes, and the stream does not end because of that."""
+        self._held = held
+        self.touch()
 
     def detach(self, listener: Listener) -> None:
         """Let go of a client; does nothing when it is no longer the one that is connected."""
@@ -249,6 +266,7 @@ class Stream:
         return StreamStatus(
             uuid=self.uuid,
             source=self.source,
+            call=self.call,
             started=self.started,
             connection=self._connection,
             net_speech_s=self._voice.net_speech_s,
@@ -274,6 +292,7 @@ class Stream:
             end_reason=reason,
             net_speech_s=voice.net_speech_s,
             audio_s=voice.audio_s,
+            **vars(self.call),
         )
 
     def _advance_enrolment(self, voice: Voice) -> VoiceVerifyError | None:

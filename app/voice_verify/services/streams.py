@@ -23,8 +23,7 @@ from voice_verify.services.register import StreamRegister
 from voice_verify.services.stream import Source, Stream
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import Verification, VerificationService
-
-SOURCE: Source = "websocket"
+from voice_verify.store.streams import NO_CALL, Call
 
 # As long as requests wait this long before anybody looks at them, no call is let in.
 LATE_S = 1.0
@@ -76,25 +75,33 @@ class StreamService:
         Raises TooManyStreams, LicenceExpired, LicenceExceeded, FeatureNotLicensed, Overloaded, EngineUnavailable,
         MaintenanceMode and DatabaseUnavailable.
         """
+        stream = self.open("websocket")
+        ticket = secrets.token_urlsafe(24)
+        with self._lock:
+            self._tickets[stream.uuid] = digest(ticket)
+        return stream, ticket
+
+    def open(self, source: Source, call: Call = NO_CALL, *, uuid: UUID | None = None) -> Stream:
+        """Open a stream of that uuid, or a new one; raises what `create` does, and StreamInUse."""
         if self._late_s > LATE_S:
             raise Overloaded("The service is slow to answer the calls it has", hint="try again in a moment")
         stream = Stream(
-            uuid4(),
-            SOURCE,
+            uuid or uuid4(),
+            source,
+            call,
             enrolment=self._enrolment,
             verification=self._verification,
             register=self._register,
             usage=self._usage,
         )
-        ticket = secrets.token_urlsafe(24)
-        self._register.open(str(stream.uuid), SOURCE)
+        self._register.open(str(stream.uuid), source, call)
         try:
-            self._begin(stream, ticket)
+            self._begin(stream)
         except Exception:
             self._register.forget(str(stream.uuid))
             raise
-        log.info("stream opened", extra={"fields": {"stream": str(stream.uuid)}})
-        return stream, ticket
+        log.info("stream opened", extra={"fields": {"stream": str(stream.uuid), "source": source}})
+        return stream
 
     def answers_late(self, late_s: float) -> None:
         """How late the event loop is, told many times a second; a moment in which it was not forgets half of it."""
@@ -206,7 +213,7 @@ class StreamService:
             self.end(stream.uuid, EndReason.shutdown)
         self._evaluators.shutdown()
 
-    def _begin(self, stream: Stream, ticket: str) -> None:
+    def _begin(self, stream: Stream) -> None:
         with self._lock:
             running = len(self._streams)
             self._licences.admit(stream.source, running)
@@ -219,7 +226,6 @@ class StreamService:
             except EngineError as error:
                 raise translated(error) from error
             self._streams[stream.uuid] = stream
-            self._tickets[stream.uuid] = digest(ticket)
 
     def _refresh(self, stream: Stream) -> None:
         try:

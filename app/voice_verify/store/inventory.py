@@ -14,7 +14,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -159,7 +159,19 @@ _FIRST: Mapping[str, Kind] = {
     ),
 }  # fmt: skip
 
-FORMS: Mapping[int, Mapping[str, Kind]] = {1: _FIRST}
+# Of calls, more is known.
+_SECOND: Mapping[str, Kind] = {
+    **_FIRST,
+    "streams": replace(
+        _FIRST["streams"],
+        members={
+            **_FIRST["streams"].members,
+            **_named(StreamRow, "call_id", "caller", "callee", "participant", "pbx"),
+        },
+    ),
+}
+
+FORMS: Mapping[int, Mapping[str, Kind]] = {1: _FIRST, 2: _SECOND}
 NEWEST = max(FORMS)
 
 

@@ -205,6 +205,12 @@ class StreamRow(Base):
     source: Mapped[str] = mapped_column(String(16))
     peer: Mapped[str | None] = mapped_column(String(255))
     codec: Mapped[str | None] = mapped_column(String(16))
+    # As its PBX and its caller name it; `pbx` is the instance that it came from, which may be gone.
+    call_id: Mapped[str | None] = mapped_column(String(256))
+    caller: Mapped[str | None] = mapped_column(String(256))
+    callee: Mapped[str | None] = mapped_column(String(256))
+    participant: Mapped[str | None] = mapped_column(String(256))
+    pbx: Mapped[str | None] = mapped_column(String(36))
     started: Mapped[datetime] = mapped_column(index=True)
     ended: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(32))

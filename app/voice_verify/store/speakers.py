@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from voice_verify.errors import Undecipherable
 from voice_verify.store import audit, usage
 from voice_verify.store.audit import AuditAction
 from voice_verify.store.database import Database
-from voice_verify.store.models import SpeakerRow, VoiceprintRow
+from voice_verify.store.models import SpeakerRow, StreamEventRow, StreamRow, VoiceprintRow
 from voice_verify.store.vault import Vault
 
 Row = TypeVar("Row", SpeakerRow, VoiceprintRow)
@@ -186,9 +186,14 @@ class SpeakerStore:
         `key_id`: the API key that asks, for the audit.
         """
         with self._database.session() as session:
-            removed = session.scalars(delete(SpeakerRow).where(SpeakerRow.id == speaker).returning(SpeakerRow.id))
-            if removed.first() is None:
+            removed = delete(SpeakerRow).where(SpeakerRow.id == speaker).returning(SpeakerRow.pseudonym)
+            pseudonym = session.scalars(removed).first()
+            if pseudonym is None:
                 return False
+            # Who called is a trace, too.
+            calls = select(StreamEventRow.stream).where(StreamEventRow.pseudonym == pseudonym)
+            names = {"call_id": None, "caller": None, "callee": None, "participant": None}
+            session.execute(update(StreamRow).where(StreamRow.uuid.in_(calls)).values(names))
             audit.record(session, AuditAction.speaker_deleted, self._vault.digest(speaker), key_id)
         self._database.scrub()
         self.changed(speaker)

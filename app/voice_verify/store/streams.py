@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from voice_verify.errors import StreamInUse
 from voice_verify.store import maintenance
 from voice_verify.store.database import Database
 from voice_verify.store.models import SpeakerRow, StreamEventRow, StreamRow
@@ -36,6 +38,20 @@ class StreamEvent:
 
 
 @dataclass(frozen=True)
+class Call:
+    """What is known of the call that a stream is a leg of; `pbx`: uuid of the instance that it came from."""
+
+    call_id: str | None = None
+    caller: str | None = None
+    callee: str | None = None
+    participant: str | None = None
+    pbx: str | None = None
+
+
+NO_CALL = Call()
+
+
+@dataclass(frozen=True)
 class EndedStream:
     uuid: str
     owner: str
@@ -47,6 +63,11 @@ class EndedStream:
     end_reason: str
     net_speech_s: float
     audio_s: float
+    call_id: str | None = None
+    caller: str | None = None
+    callee: str | None = None
+    participant: str | None = None
+    pbx: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,15 +90,27 @@ class StreamStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, uuid: str, owner: str, source: str) -> None:
-        """Write that a stream runs, unless nothing may begin; raises MaintenanceMode."""
+    def open(self, uuid: str, owner: str, source: str, call: Call = NO_CALL) -> None:
+        """Write that a stream runs, unless nothing may begin; raises MaintenanceMode and StreamInUse."""
         with self._database.session() as session:
             maintenance.admit(session)
+            if session.get(StreamRow, uuid) is not None:
+                raise _in_use()
             session.add(
                 StreamRow(
-                    uuid=uuid, owner=owner, source=source, started=datetime.now(UTC), net_speech_s=0.0, audio_s=0.0
+                    uuid=uuid,
+                    owner=owner,
+                    source=source,
+                    started=datetime.now(UTC),
+                    net_speech_s=0.0,
+                    audio_s=0.0,
+                    **vars(call),
                 )
             )
+            try:
+                session.flush()
+            except IntegrityError as error:
+                raise _in_use() from error
 
     def forget(self, uuid: str) -> None:
         """Take back `open`."""
@@ -137,6 +170,10 @@ class StreamStore:
                 .returning(StreamRow.uuid)
             )
             return len(gone.all())
+
+
+def _in_use() -> StreamInUse:
+    return StreamInUse("There is or was a stream of this uuid", hint="name each stream anew, or let the service do it")
 
 
 def _about(speaker: str) -> Any:

@@ -22,7 +22,7 @@ _WORK_S = httpx.Timeout(600, connect=5)
 # All of it is looked at, then written, before the answer comes.
 _RESTORE_S = httpx.Timeout(3600, connect=5)
 _BLOCK = 1 << 20
-_INVENTORY_FORMAT = 1
+_INVENTORY_FORMATS = (1, 2)
 
 
 class Appliance:
@@ -53,7 +53,7 @@ class Appliance:
         """
         asked = {"through": through} if through else {}
         found = self._call("GET", "/maintenance/inventory", params=asked, timeout=_WORK_S)
-        if found.get("format") != _INVENTORY_FORMAT:
+        if found.get("format") not in _INVENTORY_FORMATS:
             raise ApplianceError(
                 f"{self.url} answers with an inventory of format {found.get('format')}", hint="take a newer vvctl"
             )

@@ -51,3 +51,44 @@ def test_refuses_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> No
 def test_does_not_show_the_password_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VV_DATABASE_URL", "postgresql+psycopg://vv:hidden@db/vv")
     assert "hidden" not in repr(settings.load())
+
+
+def test_telephony_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = settings.load()
+    assert (loaded.sip_host, loaded.sip_peers, loaded.rtp_last - loaded.rtp_first) == ("", (), 350)
+    monkeypatch.setenv("VV_SIP_PEERS", "192.0.2.0/24, 2001:db8::7")
+    assert settings.load().sip_peers == ("192.0.2.0/24", "2001:db8::7/128")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VV_SIP_HOST", "pbx.example.com"),
+        ("VV_SIP_PORT", "65536"),
+        ("VV_SIP_ADVERTISED", "192.0.2"),
+        ("VV_SIP_PUBLIC_PORT", "0"),
+        ("VV_SIP_EDGE", "192.0.2.0/24"),
+        ("VV_SIP_PEERS", "192.0.2.7/24"),
+        ("VV_SIP_PEERS", "192.0.2.0/24;198.51.100.0/24"),
+        ("VV_SIP_TLS_CERTIFICATE", "/nowhere/certificate.pem"),
+        ("VV_SIP_TLS_KEY", __file__),
+        ("VV_SIP_CA_FILE", "/nowhere/ca.pem"),
+        ("VV_SIP_ACCOUNTS_FILE", "/nowhere/accounts.json"),
+        ("VV_RTP_HOST", "everywhere"),
+        ("VV_RTP_FIRST", "20350"),
+        ("VV_RTP_FIRST", "20349"),
+        ("VV_RTP_LAST", "20000"),
+    ],
+)
+def test_refuses_telephony_that_cannot_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match="VV_SIP|VV_RTP"):
+        settings.load()
+
+
+def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VV_SIP_TLS_CERTIFICATE", __file__)
+    with pytest.raises(StartError, match="VV_SIP_TLS_KEY"):
+        settings.load()
+    monkeypatch.setenv("VV_SIP_TLS_KEY", __file__)
+    assert settings.load().sip_tls_key == Path(__file__)

@@ -13,6 +13,7 @@ from voice_verify.services.speakers import SPEAKER_ID
 
 MODEL = "778e6e0451d76c06f48c472845530bcb371a8ec00a64f4bc5e3fc2c6cd3c5057"
 STREAM = "6f0c2a1e-4f4e-4c53-9d0b-0c8b6f1f7a51"
+PBX = "b5b0a1c8-7e0c-4c0f-8f57-6d1f4f0f5a10"
 MOMENT = "2026-01-31T09:30:00Z"
 
 SpeakerId = Annotated[

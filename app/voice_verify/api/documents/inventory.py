@@ -20,12 +20,12 @@ class RecordSum(Document):
 
 
 class Inventory(Document):
-    format: Annotated[int, Field(description="The records' forms; a later version knows this one, too", examples=[1])]
+    format: Annotated[int, Field(description="The records' forms; a later version knows this one, too", examples=[2])]
     version: Annotated[str, Field(examples=["1.2.0"])]
     format_epoch: Annotated[
         int, Field(description="Of the data disk; a version of a lower one refuses it", examples=[1])
     ]
-    schema_revision: Annotated[str | None, Field(description="The migration that the database has", examples=["0003"])]
+    schema_revision: Annotated[str | None, Field(description="The migration that the database has", examples=["0004"])]
     boot: Annotated[
         str,
         Field(

@@ -10,11 +10,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from voice_verify.api.documents.base import MOMENT, Document, line_of_text
+from voice_verify.api.documents.base import MOMENT, PBX, Document, line_of_text
 from voice_verify.services.pbx import RegistrationState, Transport
 from voice_verify.store.pbx import Pbx, StoredPbx
 
-PBX = "b5b0a1c8-7e0c-4c0f-8f57-6d1f4f0f5a10"
 PORT = f"Default {Transport.udp.port}, with tls {Transport.tls.port}"
 LONGEST_HOST = 253
 # A label of a host name: RFC 1123, section 2.1.

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from voice_verify.api.documents.base import MOMENT, STREAM, Document, Seconds
+from voice_verify.api.documents.calls import Callee, Caller, CallId, OfPbx, Participant
 from voice_verify.services.reports import ReportPage
 from voice_verify.store.streams import Report, StreamEvent
 
@@ -38,9 +39,14 @@ class ReportEvent(Document):
 
 class StreamReport(Document):
     uuid: Annotated[UUID, Field(description="Of the stream; a recording has one of its own", examples=[STREAM])]
-    source: Annotated[Literal["websocket", "sip", "recording"], Field(examples=["websocket"])]
+    source: Annotated[Literal["websocket", "sip", "siprec", "recording"], Field(examples=["websocket"])]
     peer: Annotated[str | None, Field(description="Address of the client", examples=["192.0.2.7"])]
     codec: Annotated[str | None, Field(examples=["alaw"])]
+    call_id: CallId
+    caller: Caller
+    callee: Callee
+    participant: Participant
+    pbx: OfPbx
     started: Annotated[datetime, Field(examples=[MOMENT])]
     ended: Annotated[datetime, Field(examples=[MOMENT])]
     end_reason: Annotated[
@@ -73,6 +79,9 @@ STREAM_COLUMNS = [name for name in StreamReport.model_fields if name != "events"
 EVENT_COLUMNS = list(ReportEvent.model_fields)
 EVENT_HEADER = [name if name not in STREAM_COLUMNS else f"event_{name}" for name in EVENT_COLUMNS]
 
+# What a spreadsheet would compute.
+FORMULA = ("=", "+", "-", "@")
+
 
 def table(reports: list[StreamReport]) -> tuple[list[str], list[list[object]]]:
     """Header and rows: one for each event, one for a stream without any."""
@@ -87,4 +96,11 @@ def table(reports: list[StreamReport]) -> tuple[list[str], list[list[object]]]:
 
 
 def _cell(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+    match value:
+        case datetime():
+            return value.isoformat()
+        case str() if value.startswith(FORMULA):
+            # Some of it was written by whoever called.
+            return f"'{value}"
+        case _:
+            return value

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from voice_verify.api.documents.base import MOMENT, STREAM, Document, Seconds, SpeakerId
+from voice_verify.api.documents.calls import Callee, Caller, CallId, OfPbx, Participant
 from voice_verify.services.enrolment import Mode
 from voice_verify.services.stream import EnrolmentProgress, EnrolmentState, Source, StreamStatus
 
@@ -39,6 +40,11 @@ class Stream(Document):
     source: Annotated[Source, Field(examples=["websocket"])]
     connected: Annotated[bool, Field(examples=[True])]
     peer: Annotated[str | None, Field(description="Address of the connected client", examples=["192.0.2.7"])]
+    call_id: CallId
+    caller: Caller
+    callee: Callee
+    participant: Participant
+    pbx: OfPbx
     codec: Annotated[str | None, Field(examples=["alaw"])]
     rate: Annotated[int | None, Field(description="Samples a second", examples=[8000])]
     started: Annotated[datetime, Field(examples=[MOMENT])]
@@ -55,6 +61,7 @@ class Stream(Document):
         return cls(
             uuid=status.uuid,
             source=status.source,
+            **vars(status.call),
             connected=connection is not None,
             peer=connection.peer if connection else None,
             codec=connection.codec if connection else None,
