@@ -53,7 +53,13 @@ def create(services: Services) -> FastAPI:
         ticking = [
             asyncio.create_task(_pulse(services.streams)),
             asyncio.create_task(
-                _every(REFRESH_S, services.keys.refresh, services.voiceprints.refresh, services.profiles.refresh)
+                _every(
+                    REFRESH_S,
+                    services.keys.refresh,
+                    services.voiceprints.refresh,
+                    services.profiles.refresh,
+                    services.telephony.refresh,
+                )
             ),
             asyncio.create_task(
                 _every(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,11 @@ class Service:
         database_url: str,
         *,
         licence: SignedLicence | None = licences.AMPLE,
+        command: Sequence[str | Path] = (COMMAND,),
         **settings: object,
     ) -> None:
-        self.port = _free_port()
+        self._command = command
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "service.log"
         named = {f"VV_{name.upper()}": str(value) for name, value in settings.items()}
@@ -83,7 +85,7 @@ class Service:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([COMMAND, "serve"], env=self.environment, stderr=log, stdout=log)
+            self._process = subprocess.Popen([*self._command, "serve"], env=self.environment, stderr=log, stdout=log)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the service ended:\n{self.log}"
@@ -116,10 +118,14 @@ class Service:
     @property
     def engine_pid(self) -> int | None:
         """The engine's process; None while there is none."""
+        return self.child("voice_verify.engine.host")
+
+    def child(self, module: str) -> int | None:
+        """The process of the service's own that runs `module`; None while there is none."""
         assert self._process is not None
         threads = Path(f"/proc/{self._process.pid}/task")
         children = [int(pid) for children in threads.glob("*/children") for pid in children.read_text().split()]
-        return next((pid for pid in children if _is_engine(pid)), None)
+        return next((pid for pid in children if _runs(pid, module)), None)
 
     @property
     def memory_mb(self) -> float:
@@ -214,9 +220,9 @@ class Stream:
             return
 
 
-def _is_engine(pid: int) -> bool:
+def _runs(pid: int, module: str) -> bool:
     with suppress(OSError):
-        return b"voice_verify.engine.host" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 
@@ -240,7 +246,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return document
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -37,3 +38,15 @@ def wav(content: NDArray[np.int16], *, rate: int = RATE, kind: str = "WAV", subt
     file = io.BytesIO()
     soundfile.write(file, content, rate, format=kind, subtype=subtype)
     return file.getvalue()
+
+
+def encoded(audio: NDArray[np.int16], codec: str, rate: int) -> NDArray[np.generic]:
+    """The audio at `rate`, as `codec`, made without the service's own code."""
+    if rate != RATE:
+        return soxr.resample(audio, RATE, rate).astype(np.int16)
+    if codec == "pcm_s16le":
+        return audio
+    subtype = {"alaw": "ALAW", "mulaw": "ULAW"}[codec]
+    file = io.BytesIO()
+    soundfile.write(file, audio, rate, format="RAW", subtype=subtype)
+    return np.frombuffer(file.getvalue(), np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,13 +9,11 @@ from contextlib import suppress
 import httpx
 import numpy as np
 import pytest
-import soundfile
-import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from .running import Service, problem, until
-from .speech import ANNA, BRUNO, ENROLMENT, RATE, TEST, samples
+from .speech import ANNA, BRUNO, ENROLMENT, RATE, TEST, encoded, samples
 
 # None of this depends on the kind of database.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -43,7 +40,7 @@ def test_answers_several_times_a_second(service: Service) -> None:
 def test_takes_the_telephone_codecs(service: Service, codec: str, rate: int) -> None:
     with service.stream(f"&codec={codec}&rate={rate}") as stream:
         stream.post("verify", ANNA)
-        stream.send(_encoded(samples(ANNA, TEST, 8), codec, rate), seconds=0.1 * rate / RATE)
+        stream.send(encoded(samples(ANNA, TEST, 8), codec, rate), seconds=0.1 * rate / RATE)
         described = stream.client.get(stream.path).json()
         assert (described["codec"], described["rate"], described["peer"]) == (codec, rate, "127.0.0.1")
         assert described["jobs"] == [{"kind": "verification", "speaker": ANNA}]
@@ -167,15 +164,3 @@ def _refused(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
         pass
     response = raised.value.response
     return httpx.Response(response.status_code, headers=dict(response.headers), content=bytes(response.body))
-
-
-def _encoded(audio: np.ndarray, codec: str, rate: int) -> np.ndarray:
-    """The audio at `rate`, as `codec`, made without the service's own code."""
-    if rate != RATE:
-        return soxr.resample(audio, RATE, rate).astype(np.int16)
-    if codec == "pcm_s16le":
-        return audio
-    subtype = {"alaw": "ALAW", "mulaw": "ULAW"}[codec]
-    file = io.BytesIO()
-    soundfile.write(file, audio, rate, format="RAW", subtype=subtype)
-    return np.frombuffer(file.getvalue(), np.uint8)

@@ -17,7 +17,8 @@ router = APIRouter(prefix="/pbx", tags=["pbx"])
 @router.get("", summary="List the PBX instances", dependencies=[OperatorsAndViewers], responses=problems())
 def list_pbx(services: ServicesDep) -> PbxInstances:
     """By name."""
-    return PbxInstances(pbx=[PbxInstance.of(stored) for stored in services.pbx.all()])
+    standings = services.telephony.standings()
+    return PbxInstances(pbx=[PbxInstance.of(stored, standings) for stored in services.pbx.all()])
 
 
 @router.post(
@@ -28,8 +29,8 @@ def list_pbx(services: ServicesDep) -> PbxInstances:
     responses=problems(MalformedBody, PbxExists, InvalidRequest),
 )
 def add_pbx(services: ServicesDep, caller: CallerDep, request: PbxRequest) -> PbxInstance:
-    """The password is stored encrypted and never shown again."""
-    return PbxInstance.of(services.pbx.add(request.pbx(), request.secret(), key_id=caller.key))
+    """The password is stored encrypted and never shown again. With a username, we register within seconds."""
+    return PbxInstance.of(services.pbx.add(request.pbx(), request.secret(), key_id=caller.key), {})
 
 
 @router.get(
@@ -39,7 +40,7 @@ def add_pbx(services: ServicesDep, caller: CallerDep, request: PbxRequest) -> Pb
     responses=problems(PbxNotFound, InvalidRequest),
 )
 def get_pbx(services: ServicesDep, uuid: UUID) -> PbxInstance:
-    return PbxInstance.of(services.pbx.get(str(uuid)))
+    return PbxInstance.of(services.pbx.get(str(uuid)), services.telephony.standings())
 
 
 @router.put(
@@ -53,7 +54,8 @@ def change_pbx(services: ServicesDep, caller: CallerDep, uuid: UUID, request: Pb
 
     Without a username the password goes, too.
     """
-    return PbxInstance.of(services.pbx.change(str(uuid), request.pbx(), request.secret(), key_id=caller.key))
+    stored = services.pbx.change(str(uuid), request.pbx(), request.secret(), key_id=caller.key)
+    return PbxInstance.of(stored, services.telephony.standings())
 
 
 @router.delete(

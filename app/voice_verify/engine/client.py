@@ -77,6 +77,11 @@ class EngineClient:
         return self._supervisor.problem
 
     @property
+    def is_failing(self) -> bool:
+        """Whether its process has died so often that it will hardly become ready."""
+        return self._supervisor.is_failing
+
+    @property
     def precision(self) -> str:
         """In which numbers the model is computed; empty until that is known."""
         return self._supervisor.precision

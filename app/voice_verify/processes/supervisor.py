@@ -65,12 +65,17 @@ class Supervisor(ABC, Generic[Kind, Process]):
         return self._child is not None
 
     @property
+    def is_failing(self) -> bool:
+        """Whether it has died so often that it will hardly become ready."""
+        since = time.monotonic() - _DEATHS_WITHIN_S - _PAUSES_S[-1]
+        return not self.alive and len(self._deaths) == _DEATHS and self._deaths[0] > since
+
+    @property
     def problem(self) -> str | None:
         """Why there is no such process now, and what to do; None when there is one."""
         if self.alive:
             return None
-        since = time.monotonic() - _DEATHS_WITHIN_S - _PAUSES_S[-1]
-        if len(self._deaths) == _DEATHS and self._deaths[0] > since:
+        if self.is_failing:
             return (
                 f"its process ended {_DEATHS} times within a minute, the last time because {self._last_death}: "
                 "see the log; it is started again every few seconds"

@@ -24,6 +24,9 @@ from voice_verify.services.snapshot import SnapshotService
 from voice_verify.services.speakers import SpeakerService
 from voice_verify.services.spool import Spool
 from voice_verify.services.streams import StreamService
+from voice_verify.services.telephony import TelephonyService
+from voice_verify.services.telephony_config import read_config
+from voice_verify.services.telephony_metrics import TelephonyMetrics
 from voice_verify.services.usage import UsageService
 from voice_verify.services.verification import VerificationService
 from voice_verify.services.voiceprints import VoiceprintCache
@@ -47,6 +50,7 @@ class Services:
     profiles: ProfileService
     voiceprints: VoiceprintCache
     pbx: PbxService
+    telephony: TelephonyService
     spool: Spool
     backup: BackupService
     snapshot: SnapshotService
@@ -63,10 +67,13 @@ class Services:
             # The service starts without its database and says so; the tick catches up.
             with suppress(DatabaseUnavailable):
                 part()
+        self.telephony.start()
 
     def stop(self) -> None:
         """End the streams, then what they use."""
+        self.telephony.refuse_new()
         self.streams.close()
+        self.telephony.stop()
         self.engine.stop()
         self.database.close()
 
@@ -106,7 +113,9 @@ def build(settings: Settings) -> Services:
     maintenance = MaintenanceService(database, streams)
     spool = Spool(settings.state_dir, settings.restore_mb * 1024 * 1024)
     replica = ReplicaStore(database, vault)
-    health = HealthService(database, engine)
+    telephony = TelephonyService(read_config(settings), streams, PbxStore(database, vault))
+    metrics.registry.register(TelephonyMetrics(telephony))
+    health = HealthService(database, engine, telephony)
 
     def changed() -> None:
         store.changed(None)
@@ -135,6 +144,7 @@ def build(settings: Settings) -> Services:
         profiles=profiles,
         voiceprints=voiceprints,
         pbx=PbxService(PbxStore(database, vault)),
+        telephony=telephony,
         spool=spool,
         backup=BackupService(database, replica, maintenance, spool, model=engine.model, changed=changed),
         snapshot=SnapshotService(replica, maintenance, spool, model=engine.model, changed=changed),

@@ -23,10 +23,6 @@ class Transport(StrEnum):
         return _generated.SIPS_PORT if self is Transport.tls else _generated.SIP_PORT
 
 
-class RegistrationState(StrEnum):
-    not_registered = "not_registered"
-
-
 class PbxService:
     """`key_id` is the API key that asks, for the audit."""
 

@@ -137,8 +137,9 @@ class Stream:
         self._active = time.monotonic()
 
     def attach(self, decoder: FrameDecoder, peer: str, listener: Listener) -> None:
-        """Take in a client; raises StreamInUse when another is connected."""
+        """Take in a client; raises StreamNotFound after the end, and StreamInUse when another is connected."""
         with self._lock:
+            self._must_run()
             if self._listener is not None:
                 raise StreamInUse(
                     "A client is already connected to this stream",
@@ -254,7 +255,8 @@ class Stream:
             self.evaluate()
             if self._enrolment is not None and self._enrolment.state is EnrolmentState.collecting:
                 self._store(self._enrolment, voice)
-            self._ended = True
+            with self._lock:
+                self._ended = True
             # Before the last event, so that whoever waits for that finds the report.
             self._register.close(self._summary(reason, voice), self._journal.events())
             self._emit(Ended(reason, voice.net_speech_s, voice.audio_s))

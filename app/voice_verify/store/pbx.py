@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from voice_verify.errors import PbxExists
+from voice_verify.errors import PbxExists, Undecipherable
 from voice_verify.store import audit
 from voice_verify.store.audit import AuditAction
 from voice_verify.store.database import Database
@@ -52,6 +52,12 @@ class PbxStore:
     def all(self) -> Sequence[StoredPbx]:
         with self._database.reading() as session:
             return [_stored(row) for row in session.scalars(select(PbxRow).order_by(PbxRow.name))]
+
+    def with_passwords(self) -> Sequence[tuple[StoredPbx, str | None]]:
+        """To register with; a password that cannot be decrypted is None, like one that is not there."""
+        with self._database.reading() as session:
+            rows = session.scalars(select(PbxRow).order_by(PbxRow.name)).all()
+        return [(_stored(row), self._opened(row)) for row in rows]
 
     def get(self, uuid: str) -> StoredPbx | None:
         with self._database.reading() as session:
@@ -100,6 +106,14 @@ class PbxStore:
             session.delete(row)
             audit.record(session, AuditAction.pbx_removed, uuid, key_id)
             return True
+
+    def _opened(self, row: PbxRow) -> str | None:
+        if row.password is None:
+            return None
+        try:
+            return self._vault.open(row.password, PLACE, row.uuid).decode()
+        except Undecipherable:
+            return None
 
     def _sealed(self, uuid: str, password: str | None) -> bytes | None:
         return None if password is None else self._vault.seal(password.encode(), PLACE, uuid)

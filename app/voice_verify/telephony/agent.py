@@ -25,6 +25,9 @@ MAX_TEXT = 256
 """Characters of each text in `CallInfo` that are kept; the rest is cut off."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_KIND = re.compile(r"[A-Za-z0-9_]{1,64}")
+# What the service itself shows of the process.
+_TAKEN = frozenset({"up", "restarts", "cpu_seconds", "memory_bytes", "streams", "pbx_registration", "pbx_calls"})
 
 
 class LegEnd(StrEnum):
@@ -191,11 +194,12 @@ class Counters:
         self._gauges: dict[str, Callable[[], float]] = {}
 
     def add(self, name: str, amount: float = 1, *, kind: str = "") -> None:
-        """Count; raises ValueError when `name` or `kind` is no word of a-z, 0-9 and _."""
+        """Count; raises ValueError when `name` or `kind` is no word, or `name` is taken."""
         key = (name, kind)
         if key not in self._counts:
             _check(name)
-            _check(kind or name)
+            if kind and not _KIND.fullmatch(kind):
+                raise ValueError(f"{kind!r} is no kind of a counter")
             self._counts[key] = 0.0
         self._counts[key] += amount
 
@@ -244,5 +248,5 @@ class Agent(Protocol):
 
 
 def _check(word: str) -> None:
-    if not _NAME.fullmatch(word):
+    if not _NAME.fullmatch(word) or word in _TAKEN:
         raise ValueError(f"{word!r} is no name of a counter")

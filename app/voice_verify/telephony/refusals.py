@@ -32,6 +32,7 @@ ANSWERS: Mapping[str, Answer] = {
     "stream_in_use": Answer(400, "Bad Request"),
     "unsupported_codec": Answer(488, "Not Acceptable Here"),
     "unsupported_rate": Answer(488, "Not Acceptable Here"),
+    "unavailable": _UNAVAILABLE,
     "maintenance_mode": _UNAVAILABLE,
     "engine_unavailable": _UNAVAILABLE,
     "database_unavailable": _UNAVAILABLE,

@@ -8,13 +8,14 @@ from pydantic import Field
 
 from voice_verify.api.documents.base import Document
 from voice_verify.api.documents.licence import LicenceSummary
-from voice_verify.services.health import Check
+from voice_verify.services.health import Check, CheckState
 from voice_verify.services.licence_standing import Standing
 
 
 class HealthCheck(Document):
     name: Annotated[str, Field(examples=["database"])]
     ok: Annotated[bool, Field(examples=[True])]
+    state: Annotated[CheckState, Field(description="`off` is no problem: telephony without VV_SIP_HOST")]
     problem: Annotated[str | None, Field(description="What is missing and what to do", examples=[None])]
 
 
@@ -30,6 +31,9 @@ class Health(Document):
         return cls(
             status="ready" if all(check.problem is None for check in checks) else "not_ready",
             version=version,
-            checks=[HealthCheck(name=item.name, ok=item.problem is None, problem=item.problem) for item in checks],
+            checks=[
+                HealthCheck(name=item.name, ok=item.problem is None, state=item.state, problem=item.problem)
+                for item in checks
+            ],
             licence=LicenceSummary.of(licence),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -11,8 +12,10 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from voice_verify.api.documents.base import MOMENT, PBX, Document, line_of_text
-from voice_verify.services.pbx import RegistrationState, Transport
+from voice_verify.services.pbx import Transport
+from voice_verify.services.telephony import NO_STANDING, PbxStanding
 from voice_verify.store.pbx import Pbx, StoredPbx
+from voice_verify.telephony.agent import RegistrationState
 
 PORT = f"Default {Transport.udp.port}, with tls {Transport.tls.port}"
 LONGEST_HOST = 253
@@ -71,9 +74,32 @@ class PbxRequest(Document):
         return None if self.password is None else self.password.get_secret_value()
 
 
+class RegistrationError(Document):
+    """Why the last attempt failed."""
+
+    code: Annotated[str, Field(examples=["wrong_password"])]
+    message: Annotated[str, Field(examples=["The PBX refuses the password of vv: correct it."])]
+    at: Annotated[datetime, Field(examples=[MOMENT])]
+
+
 class Registration(Document):
-    state: Annotated[RegistrationState, Field(examples=["not_registered"])]
-    last_error: Annotated[str | None, Field(description="Why the last attempt failed", examples=[None])]
+    state: Annotated[
+        RegistrationState,
+        Field(description="`not_registered`: without username or telephony", examples=["registered"]),
+    ]
+    since: Annotated[datetime | None, Field(description="When that began", examples=[MOMENT])]
+    until: Annotated[datetime | None, Field(description="How long the PBX keeps it", examples=[MOMENT])]
+    last_error: Annotated[RegistrationError | None, Field(description="null once it is registered", examples=[None])]
+
+    @classmethod
+    def of(cls, standing: PbxStanding) -> Self:
+        error = standing.last_error
+        return cls(
+            state=standing.state,
+            since=standing.since,
+            until=standing.until,
+            last_error=None if error is None else RegistrationError(**vars(error)),
+        )
 
 
 class PbxInstance(Document):
@@ -85,16 +111,19 @@ class PbxInstance(Document):
     username: Annotated[str | None, Field(examples=["vv"])]
     has_password: Annotated[bool, Field(description="The password itself is never shown", examples=[True])]
     registration: Registration
+    running_calls: Annotated[int, Field(ge=0, description="Calls from this PBX at this moment", examples=[3])]
     created: Annotated[datetime, Field(examples=[MOMENT])]
     updated: Annotated[datetime, Field(examples=[MOMENT])]
 
     @classmethod
-    def of(cls, stored: StoredPbx) -> Self:
+    def of(cls, stored: StoredPbx, standings: Mapping[str, PbxStanding]) -> Self:
+        standing = standings.get(stored.uuid, NO_STANDING)
         return cls(
             uuid=UUID(stored.uuid),
             **vars(stored.pbx),
             has_password=stored.has_password,
-            registration=Registration(state=RegistrationState.not_registered, last_error=None),
+            registration=Registration.of(standing),
+            running_calls=standing.running_calls,
             created=stored.created,
             updated=stored.updated,
         )
