@@ -26,6 +26,8 @@ MAX_TEXT = 256
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KIND = re.compile(r"[A-Za-z0-9_]{1,64}")
+# Whatever a peer may have brought in: each is a series that Prometheus keeps.
+_MOST, _OTHER = 500, "other"
 # What the service itself shows of the process.
 _TAKEN = frozenset({"up", "restarts", "cpu_seconds", "memory_bytes", "streams", "pbx_registration", "pbx_calls"})
 
@@ -194,13 +196,13 @@ class Counters:
         self._gauges: dict[str, Callable[[], float]] = {}
 
     def add(self, name: str, amount: float = 1, *, kind: str = "") -> None:
-        """Count; raises ValueError when `name` or `kind` is no word, or `name` is taken."""
+        """Count; a kind that is no word, or one too many, is counted as `other`. Raises ValueError for a bad name."""
         key = (name, kind)
         if key not in self._counts:
             _check(name)
-            if kind and not _KIND.fullmatch(kind):
-                raise ValueError(f"{kind!r} is no kind of a counter")
-            self._counts[key] = 0.0
+            if kind and (not _KIND.fullmatch(kind) or len(self._counts) >= _MOST):
+                key = (name, _OTHER)
+            self._counts.setdefault(key, 0.0)
         self._counts[key] += amount
 
     def watch(self, name: str, read: Callable[[], float]) -> None:

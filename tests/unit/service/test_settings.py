@@ -82,7 +82,7 @@ def test_telephony_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_refuses_telephony_that_cannot_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(StartError, match="VV_SIP|VV_RTP"):
+    with pytest.raises(StartError, match=r"VV_SIP|VV_RTP"):
         settings.load()
 
 
