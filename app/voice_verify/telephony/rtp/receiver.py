@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from voice_verify.telephony.rtp.codecs import Output
 from voice_verify.telephony.rtp.media import MediaFormat
@@ -65,7 +66,7 @@ class RtpReceiver:
         return stream
 
     def totals(self) -> RtpStats:
-        """Of all streams since the start, also those that ended."""
+        """Counts of all streams since the start, also those that ended; the highest jitter of those that are open."""
         totals = RtpStats()
         totals.add(self._ended)
         for stream in self._streams:
@@ -95,4 +96,4 @@ class RtpReceiver:
 
     def _forget(self, stream: RtpStream) -> None:
         del self._streams[stream]
-        self._ended.add(stream.stats)
+        self._ended.add(replace(stream.stats, jitter_s=0.0))

@@ -72,7 +72,7 @@ class RtpStream:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the peer was last heard, by RTP or RTCP."""
+        """Seconds since the peer was last heard, by RTP or RTCP; a hold that ended begins it anew."""
         return self._now - self._heard
 
     @property
@@ -93,6 +93,9 @@ class RtpStream:
             self._srtp = SrtpSession(media.srtp)
         if media.remote != self._media.remote:
             self._rtcp_source = None
+        if self._media.held and not media.held:
+            # Nobody had to send until now.
+            self._heard = self._now
         self._media = media
         self._latch.announce(media.remote)
         self._timeline.negotiate(media.formats)

@@ -49,6 +49,7 @@ def test_every_stream_gets_its_own_audio(pool: PortPool) -> None:
         receiver.close()
         assert receiver.streams == 0
         assert receiver.totals().packets == 30
+        assert receiver.totals().jitter_s == 0
 
     asyncio.run(scenario())
     assert pool.free == 4

@@ -144,6 +144,16 @@ def test_hold_and_resume(line: OpenLine) -> None:
     assert stream.stats.packets == 65
 
 
+def test_silence_on_hold_is_nobodys_fault(line: OpenLine) -> None:
+    call = line()
+    stream = call.open(media(held=True))
+    call.turn(3600)
+    stream.update(media())
+    assert stream.silent_s == 0
+    call.turn(5)
+    assert stream.silent_s == pytest.approx(5)
+
+
 def test_another_codec_after_a_re_invite(line: OpenLine) -> None:
     call = line()
     stream = call.open(media({8: PCMA}))
