@@ -25,8 +25,9 @@ def test_is_added_listed_changed_and_removed(service: Service) -> None:
         lyon = added.json()
         assert (lyon["port"], lyon["registration"]) == (
             APPLIANCE.port("sips").first,
-            {"state": "not_registered", "last_error": None},
+            {"state": "not_registered", "since": None, "until": None, "last_error": None},
         )
+        assert lyon["running_calls"] == 0
         assert lyon in operator.get(PATH).json()["pbx"]
         path = f"{PATH}/{lyon['uuid']}"
         changed = operator.put(path, json=_pbx("Branch Lyon", host="2001:db8::7", port=5080)).json()
