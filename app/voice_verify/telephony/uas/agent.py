@@ -69,7 +69,7 @@ class _Running:
         )
         self._receiver = RtpReceiver()
         # Audio comes directly, also where an edge stands in front of the signalling.
-        ports = PortPool("" if config.edge else config.host, config.rtp_first, config.rtp_last)
+        ports = PortPool(config.rtp_host, config.rtp_first, config.rtp_last)
         self._registrations = Registrations(self._sip, self._transports, config, service)
         self._pbxs = Pbxs(self._registrations.instance_of)
         self._server = UserAgentServer(

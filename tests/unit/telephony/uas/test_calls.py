@@ -11,7 +11,7 @@ from voice_verify.telephony.sip.sdp import Direction, Session
 
 from .conftest import Play
 from .phone import Phone, sdp
-from .world import World
+from .world import HOST, World
 
 WANTED = "6f1c1a52-3a3f-4f0a-9a58-0c4b1e8f7d21"
 
@@ -34,7 +34,7 @@ def test_answers_a_call_and_hears_it(play: Play) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp:
             for number in range(20):
                 header = bytes([0x80, 8]) + number.to_bytes(2, "big") + (number * 160).to_bytes(4, "big") + b"ssrc"
-                rtp.sendto(header + b"\x55" * 160, ("127.0.0.1", audio.port))
+                rtp.sendto(header + b"\x55" * 160, (HOST, audio.port))
         await world.pass_time(1)
         assert b"".join(leg.blocks).count(b"\x55") == 20 * 160
         assert (await phone.hang_up()).status == 200

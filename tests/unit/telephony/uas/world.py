@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -33,7 +34,8 @@ from voice_verify.telephony.uas.wire import Wire
 
 from .virtual import VirtualLoop
 
-# A range of its own for these tests; a pair that somebody else holds is skipped.
+# An address of its own for each process that runs these tests, so that nobody else has its ports.
+HOST = f"127.{os.getpid() >> 16 & 255}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 FIRST, LAST = 24000, 24019
 
 
@@ -131,7 +133,7 @@ class World:
 
     def __init__(self, loop: VirtualLoop, **settings: object) -> None:
         defaults: dict[str, object] = {
-            "host": "127.0.0.1",
+            "host": HOST,
             "port": 5060,
             "tls_port": None,
             "tls_certificate": None,
@@ -143,6 +145,7 @@ class World:
             "edge": "",
             "peers": (),
             "accounts": {},
+            "rtp_host": HOST,
             "rtp_first": FIRST,
             "rtp_last": LAST,
             "pbx": (),
@@ -153,7 +156,7 @@ class World:
         self.flows: list[Wireless] = []
         transports = _Connections(self)
         self.sip = Sip(transports, user_agent="test", on_request=self._take, on_ack=self._acknowledged, clock=loop)
-        self.ports = PortPool(config.host, config.rtp_first, config.rtp_last)
+        self.ports = PortPool(config.rtp_host, config.rtp_first, config.rtp_last)
         self.all_ports = self.ports.free
         self.receiver = RtpReceiver()
         self.pbxs = Pbxs(lambda uri: next((one.uuid for one in config.pbx if one.uuid.hex in uri), None))
