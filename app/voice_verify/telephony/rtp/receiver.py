@@ -16,7 +16,7 @@ from voice_verify.telephony.rtp.stream import RtpStream
 
 log = logging.getLogger(__name__)
 
-# Five packets of a call at once cost half of what a wake-up for each does, and are the block that is handed over.
+# Five packets of a call at once cost a third of what a wake-up for each does, and are the block that is handed over.
 TURN_S = 0.1
 # RTCP can wait for a second; a tenth of the streams is asked in each turn.
 _CONTROL_TURNS = 10
