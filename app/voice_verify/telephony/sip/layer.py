@@ -57,15 +57,10 @@ class Sip:
 
     def received(self, flow: Flow, message: Message) -> None:
         """A message came."""
-        try:
-            if isinstance(message, Request):
-                self._request(flow, message)
-            else:
-                self._response(message)
-        except Exception:
-            # One message must not end the socket that others use.
-            self._count("sip_internal_errors")
-            log.exception("a message of %s could not be served", flow.remote)
+        if isinstance(message, Request):
+            self._request(flow, message)
+        else:
+            self._response(message)
 
     def received_bad(self, flow: Flow, error: BadMessage) -> None:
         """Garbage came: count it, and answer where that is possible."""
@@ -112,13 +107,22 @@ class Sip:
         self._servers[key] = transaction
         if request.method != "CANCEL":
             self._merged.setdefault(merge_key(request), key)
-            self.on_request(transaction)
+            self._give(transaction)
         elif invite is None:
             transaction.reply(481)
         else:
             transaction.to_tag = invite.to_tag
             transaction.reply(200)
             invite.cancelled()
+
+    def _give(self, transaction: ServerTransaction) -> None:
+        """To the user, whose faults end neither the socket, which others use, nor leave the peer without an answer."""
+        try:
+            self.on_request(transaction)
+        except Exception:
+            self._count("sip_internal_errors")
+            log.exception("%s of %s could not be served", transaction.request.method, transaction.flow.remote)
+            transaction.reply(500)
 
     def _forget(self, key: Key) -> None:
         transaction = self._servers.pop(key, None)

@@ -79,6 +79,9 @@ class _Fields:
     def _encode(self, start: str) -> bytes:
         lines = [start]
         lines += [f"{name}: {value}" for name, value in self.headers if name.lower() != "content-length"]
+        if any("\r" in line or "\n" in line for line in lines):
+            # Of a user name in the settings, say: the rest of it would be a header field of its own.
+            raise BadSyntax("a line end within a header field")
         lines += [f"Content-Length: {len(self.body)}", "", ""]
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 

@@ -12,10 +12,12 @@ _END = b"\r\n\r\n"
 
 
 class KeepAlive(Enum):
-    """What stands between messages."""
+    """What stands between messages, and wants to be answered with PONG. One line end alone is an answer, or nothing."""
 
     PING = b"\r\n\r\n"
-    PONG = b"\r\n"
+
+
+PONG = b"\r\n"
 
 
 class StreamBroken(BadMessage):
@@ -35,7 +37,7 @@ class StreamParser:
     @property
     def amid(self) -> bool:
         """Whether a message has begun that is not whole."""
-        return bool(self._buffer) or self._head is not None
+        return self._head is not None or bool(self._buffer.strip(b"\r\n"))
 
     def feed(self, data: bytes) -> list[Message | KeepAlive | BadMessage]:
         """What these bytes complete, in order. A StreamBroken is the last thing that this parser gives."""
@@ -70,14 +72,13 @@ class StreamParser:
         if self._buffer.startswith(KeepAlive.PING.value):
             del self._buffer[:4]
             return KeepAlive.PING
-        # A single line end is a pong; with a carriage return after it, it may become a ping.
-        if self._buffer.startswith(b"\r\n") and self._buffer != b"\r\n\r":
+        # A line end may be the first half of a ping, unless something else follows.
+        if self._buffer.startswith(PONG) and not KeepAlive.PING.value.startswith(self._buffer):
             del self._buffer[:2]
-            return KeepAlive.PONG
         return None
 
     def _take_head(self) -> None:
-        if self._buffer.startswith(b"\r"):
+        if KeepAlive.PING.value.startswith(self._buffer):
             return
         end = self._buffer.find(_END, max(0, self._searched - len(_END)))
         self._searched = len(self._buffer)

@@ -244,6 +244,16 @@ def test_a_fault_of_the_user_ends_nothing(agent: Agent, wire: Wire, counts: Coun
     agent.sip.on_request = fail
     agent.sip.received(wire, request("OPTIONS"))
     assert counts["sip_internal_errors"] == 1
+    assert wire.statuses == [500]
+
+
+def test_answers_what_its_user_forgets(agent: Agent, wire: Wire, counts: Counts, clock: Clock) -> None:
+    agent.sip.received(wire, request("OPTIONS"))
+    clock.advance(181)
+    assert wire.statuses == [500]
+    assert counts["sip_requests_forgotten:OPTIONS"] == 1
+    clock.advance(40)
+    assert clock.waiting == 0
 
 
 def test_copies_the_route_of_a_dialog() -> None:

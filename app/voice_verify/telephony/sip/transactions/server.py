@@ -14,6 +14,8 @@ from voice_verify.telephony.sip.transport.flow import Flow
 
 # An INVITE without any answer after that long is answered with 100 (section 17.2.1).
 _TRYING_S = 0.2
+# Whoever has not answered by then has forgotten the request. A proxy waits as long (timer C).
+_FORGOTTEN_S = 180.0
 
 
 class State(Enum):
@@ -50,6 +52,7 @@ class ServerTransaction:
         self._pause = T1
         self._repeat: Timer | None = None
         self._end: Timer | None = None
+        self._forgotten = clock.call_later(_FORGOTTEN_S, self._forget)
         if self._invite:
             self._repeat = clock.call_later(_TRYING_S, self._trying)
 
@@ -97,6 +100,7 @@ class ServerTransaction:
             self.state = State.PROCEEDING
             return
         self.final = response
+        self._forgotten.cancel()
         if not self._invite:
             self.state = State.COMPLETED
             self._end_after(0.0 if self.flow.reliable else PATIENCE)
@@ -130,11 +134,16 @@ class ServerTransaction:
     def abandon(self) -> None:
         """Stop without another word."""
         self._stop_timers()
+        self._forgotten.cancel()
         self.state = State.TERMINATED
         self._on_end(self)
 
     def _trying(self) -> None:
         self.respond(reply(self.request, 100))
+
+    def _forget(self) -> None:
+        self._count("sip_requests_forgotten", self.request.method)
+        self.reply(500)
 
     def _again(self) -> None:
         """Timer G."""

@@ -9,7 +9,7 @@ from typing import cast
 
 from voice_verify.telephony.sip.counters import Count
 from voice_verify.telephony.sip.errors import BadMessage, FailureCode, TransportFailed
-from voice_verify.telephony.sip.stream import KeepAlive, StreamBroken, StreamParser
+from voice_verify.telephony.sip.stream import PONG, KeepAlive, StreamBroken, StreamParser
 from voice_verify.telephony.sip.transport.flow import Endpoint, Receiver, Transport
 from voice_verify.telephony.sip.transport.limits import Limits
 
@@ -84,8 +84,6 @@ class Connection(asyncio.Protocol):
             match item:
                 case KeepAlive.PING:
                     self._pong()
-                case KeepAlive.PONG:
-                    pass
                 case BadMessage():
                     self._owed_since = None
                     self._receiver.received_bad(self, item)
@@ -101,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     def _pong(self) -> None:
         try:
-            self.send(KeepAlive.PONG.value)
+            self.send(PONG)
         except TransportFailed as error:
             log.debug("no pong: %s", error)
 
