@@ -87,7 +87,8 @@ def test_service_is_told_names_limits_and_address(tmp_path: Path, settings: dict
         "sizing_file": str(tmp_path / "sizing.json"), "rtp_ports": {"first": 20000, "last": 20350},
         "edge_settings_file": str(tmp_path / "sip-edge.env"), "http_port": 80, "https_port": 443,
     }  # fmt: skip
-    given = Environment("a test", {"domain": "example.org", "advertised_address": "203.0.113.7", "tier": "3"})
+    properties = {"domain": "example.org", "advertised_address": "203.0.113.7", "tier": "3"}
+    given = Environment("a test", {**properties, "audiosocket_peers": "192.0.2.8, 192.0.2.16/28"})
     outcome = set_up(settings, given, tmp_path / "root")
     assert notes.leave(told, outcome)
     assert set(service.read_text().splitlines()) == {
@@ -95,6 +96,7 @@ def test_service_is_told_names_limits_and_address(tmp_path: Path, settings: dict
         "VV_ENGINE_THREADS=4",
         "VV_PUBLIC_WS_URL=ws://voiceverify.example.org",
         "VV_SIP_ADVERTISED=203.0.113.7",
+        "VV_AUDIOSOCKET_PEERS=192.0.2.8/32,192.0.2.16/28",
         "VV_RTP_FIRST=20000",
         "VV_RTP_LAST=20349",
     }

@@ -55,4 +55,6 @@ def _service_settings(settings: dict[str, Any], values: Mapping[str, str], size:
     # Without it each caller is told the address by which he reaches this machine.
     if values["advertised_address"]:
         lines.append(f"VV_SIP_ADVERTISED={values['advertised_address']}")
+    if values["audiosocket_peers"]:
+        lines.append(f"VV_AUDIOSOCKET_PEERS={','.join(values['audiosocket_peers'].split())}")
     return "\n".join(lines) + "\n"
