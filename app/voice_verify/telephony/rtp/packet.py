@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 _HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
+# The second byte of RTP, with the marker, is none of them (RFC 5761, section 4).
+RTCP_KINDS = range(192, 224)
 
 
 class Packet(NamedTuple):
@@ -20,8 +22,8 @@ class Packet(NamedTuple):
 
 
 def is_rtcp(data: bytes) -> bool:
-    """Whether a datagram of a shared port is RTCP (RFC 5761, section 4)."""
-    return len(data) > 1 and 192 <= data[1] <= 223
+    """Whether a datagram of a shared port is RTCP."""
+    return len(data) > 1 and data[1] in RTCP_KINDS
 
 
 def parse(data: bytes) -> Packet | None:

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from voice_verify.telephony.rtp.packet import RTCP_KINDS
+
 _HEADER = struct.Struct("!BBH")
 _SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _BYE = 200, 201, 202, 203
 _CNAME = 1
@@ -47,10 +49,12 @@ class ReportBlock:
 
 
 def parse(data: bytes) -> list[SenderReport | Bye] | None:
-    """What is of interest in a compound packet; None when it is none (A.2)."""
+    """What is of interest in one packet or a compound; None when the lengths do not add up (A.2).
+
+    A.2 wants a report first. Phones open their firewall with an APP packet alone, and RFC 5506 allows others.
+    """
     packets = list(_packets(data))
-    # Each length fits and they add up; the first is a report.
-    if not packets or packets[-1] is None or data[1] not in (_SENDER_REPORT, _RECEIVER_REPORT):
+    if not packets or packets[-1] is None:
         return None
     found: list[SenderReport | Bye] = []
     for packet in packets:
@@ -73,7 +77,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, int, bytes] | None]:
             return
         first, kind, words = _HEADER.unpack_from(data, start)
         end = start + 4 * (words + 1)
-        if first >> 6 != 2 or end > len(data):
+        if first >> 6 != 2 or kind not in RTCP_KINDS or end > len(data):
             yield None
             return
         yield kind, first & 0x1F, data[start + 4 : end]

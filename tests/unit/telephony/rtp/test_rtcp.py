@@ -40,6 +40,12 @@ def test_sender_report_and_bye_are_understood() -> None:
     assert parse(SENDER_REPORT + BYE) == [SenderReport(7, 0x22223333), Bye((7,))]
 
 
+def test_packets_may_come_alone() -> None:
+    # baresip opens its firewall so.
+    assert parse(struct.pack("!BBHI4s", 0x80, 204, 2, 7, b"PING")) == []
+    assert parse(BYE) == [Bye((7,))]
+
+
 def test_kinds_of_others_are_passed_over() -> None:
     application = struct.pack("!BBHI4s", 0x80, 204, 2, 7, b"abcd")
     assert parse(SENDER_REPORT + application + BYE) == [SenderReport(7, 0x22223333), Bye((7,))]
@@ -53,7 +59,7 @@ def test_kinds_of_others_are_passed_over() -> None:
         pytest.param(SENDER_REPORT[:-1], id="cut off"),
         pytest.param(SENDER_REPORT + BYE[:6], id="second cut off"),
         pytest.param(SENDER_REPORT + b"\0\0", id="trailing bytes"),
-        pytest.param(BYE, id="no report first"),
+        pytest.param(b"\x80\x08" + SENDER_REPORT[2:], id="audio"),
         pytest.param(b"\x40" + SENDER_REPORT[1:], id="version 1"),
     ],
 )
