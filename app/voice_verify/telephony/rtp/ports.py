@@ -6,7 +6,7 @@ import errno
 import socket
 from collections import deque
 
-# Two and a half seconds of 20 ms packets, as the kernel counts them: a process that stalls for so long loses nothing.
+# Ten seconds of 20 ms packets, as the kernel counts them: a process that stalls for so long loses nothing.
 _RTP_BUFFER_BYTES = 256 << 10
 _RTCP_BUFFER_BYTES = 16 << 10
 # asm-generic/socket.h; the socket module has no names for them.
