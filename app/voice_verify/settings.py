@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     sip_peers: Networks = Field("", validate_default=True)
     # A JSON object of passwords by user; with it, calls are challenged.
     sip_accounts_file: FilePath | None = None
-    # Without it, that of SIP.
+    # Without it that of SIP, and behind a proxy every address.
     rtp_host: Address = ""
     rtp_first: Port = _generated.RTP_FIRST
     rtp_last: Port = Field(_generated.RTP_LAST, validate_default=True)

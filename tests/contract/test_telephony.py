@@ -16,7 +16,7 @@ import pytest
 
 from . import licences, telephony
 from .running import Service, until
-from .speech import ANNA, ENROLMENT, RATE, TEST, encoded, samples, wav
+from .speech import ANNA, BRUNO, ENROLMENT, RATE, TEST, encoded, samples, wav
 from .telephony import Telephony
 
 StartTelephony = Callable[..., Telephony]
@@ -151,6 +151,25 @@ def test_usage_counts_calls_like_other_streams(calls: Telephony) -> None:
             call.send(encoded(samples(ANNA, TEST, 6), "alaw", 8000))
             call.hang_up()
         assert minutes() - before == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_deleted_speaker_leaves_no_name_of_who_called(calls: Telephony) -> None:
+    calls.service.enrol("forgotten", wav(samples(BRUNO, ENROLMENT, 30))).raise_for_status()
+    with calls.call() as call, calls.call(caller="sip:bruno@example.com") as other, calls.service.client() as client:
+        client.post(f"{call.path}/verify", json={"speaker": "forgotten"}).raise_for_status()
+        assert call.hang_up()["caller"] == "sip:anna@example.com"
+        other.hang_up()
+        client.delete("/api/v2/speakers/forgotten").raise_for_status()
+        named = ("call_id", "caller", "callee", "participant")
+        assert {call.report()[name] for name in named} == {None}
+        assert other.report()["caller"] == "sip:bruno@example.com"
+
+
+def test_what_a_caller_wrote_is_no_formula(calls: Telephony) -> None:
+    with calls.call(caller="=1+1", callee="+33140205050") as call, calls.service.client(Accept="text/csv") as client:
+        call.hang_up()
+        (row,) = csv.DictReader(io.StringIO(client.get(f"/api/v2/reports/{call.uuid}").text))
+    assert (row["caller"], row["callee"], row["participant"]) == ("'=1+1", "'+33140205050", "")
 
 
 def test_what_the_process_counts_is_shown(calls: Telephony) -> None:

@@ -28,7 +28,8 @@ def read_config(settings: Settings) -> TelephonyConfig | None:
         edge=settings.sip_edge,
         peers=settings.sip_peers,
         accounts=_accounts(settings.sip_accounts_file),
-        rtp_host=settings.rtp_host or settings.sip_host,
+        # Audio comes directly, also where a proxy stands in front of the signalling.
+        rtp_host=settings.rtp_host or ("" if settings.sip_edge else settings.sip_host),
         rtp_first=settings.rtp_first,
         rtp_last=settings.rtp_last,
         pbx=(),

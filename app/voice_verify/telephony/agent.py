@@ -97,8 +97,8 @@ class TelephonyConfig:
     system's authorities. `advertised`: the address for SDP and Contact, empty for the one that the peer was reached
     from; `public_port`, `public_tls_port`: what peers send SIP to, None without TLS. `edge`: the address whose
     `X-Edge-Source` is believed, empty for nobody. `peers`: networks that may call, empty for everybody. `accounts`:
-    password by user, to challenge calls with; empty: no challenge. `rtp_host`: the address that media comes to, which
-    is another one than `host` behind a SIP proxy on this machine; `rtp_first`, `rtp_last`: UDP ports.
+    password by user, to challenge calls with; empty: no challenge. `rtp_host`: the address that media comes to, empty
+    for every one; `rtp_first`, `rtp_last`: UDP ports.
     """
 
     host: str
