@@ -94,7 +94,7 @@ class Sip:
         elif len(self._servers) >= _TRANSACTIONS:
             self._count("sip_transactions_full")
             self._answer(flow, request, 503, None, ("Retry-After", "10"))
-        elif request.to_tag is None and request.method != "CANCEL" and merge_key(request) in self._merged:
+        elif request.method != "CANCEL" and self._came_before(request):
             self._count("sip_merged_requests")
             self._answer(flow, request, 482)
         else:
@@ -106,7 +106,7 @@ class Sip:
         transaction = ServerTransaction(request, flow, self.clock, self._count, on_end=lambda _: self._forget(key))
         self._servers[key] = transaction
         if request.method != "CANCEL":
-            self._merged.setdefault(merge_key(request), key)
+            self._merged[merge_key(request)] = key
             self._give(transaction)
         elif invite is None:
             transaction.reply(481)
@@ -114,6 +114,14 @@ class Sip:
             transaction.to_tag = invite.to_tag
             transaction.reply(200)
             invite.cancelled()
+
+    def _came_before(self, request: Request) -> bool:
+        """Whether a proxy sends us the same request twice, by two ways (section 8.2.2.2).
+
+        What was refused may be tried again: a hunt group does so without a new CSeq.
+        """
+        first = self._servers.get(self._merged.get(merge_key(request), ()))
+        return request.to_tag is None and first is not None and (first.final is None or first.final.status < 300)
 
     def _give(self, transaction: ServerTransaction) -> None:
         """To the user, whose faults end neither the socket, which others use, nor leave the peer without an answer."""

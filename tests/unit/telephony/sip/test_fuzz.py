@@ -24,7 +24,8 @@ CORPUS = list((messages("rfc4475") | messages("rfc5118")).values())
 INTERESTING = [
     b"\r\n", b"\r", b"\n", b"\0", b"\r\n\r\n", b"\r\n ", b";", b",", b'"', b"\\", b"<", b">", b"%", b"%00", b"%zz",
     b"=", b":", b"@", b"[", b"]", b"?", b" ", b"\t", b"\xff", b"\xe2\x80\xa8", b"-1", b"4294967296",
-    b"99999999999999999999", b"SIP/2.0", b"Via: SIP/2.0/UDP x;branch=z9hG4bK", b"Content-Length: 5", b"l:0\r\n", b"Contact: *\r\n", b";tag=",
+    b"99999999999999999999", b"SIP/2.0", b"Via: SIP/2.0/UDP x;branch=z9hG4bK", b"Content-Length: 5",
+    b"l:0\r\n", b"Contact: *\r\n", b";tag=",
 ]  # fmt: skip
 
 

@@ -169,6 +169,14 @@ def test_refuses_a_request_that_came_by_two_ways(agent: Agent, wire: Wire) -> No
     assert len(agent.requests) == 1
 
 
+def test_takes_a_refused_request_again_that_comes_by_another_way(agent: Agent, wire: Wire) -> None:
+    agent.sip.received(wire, request())
+    agent.requests[0].reply(486)
+    agent.sip.received(wire, request(branch="z9hG4bKtwo"))
+    agent.requests[1].reply(200)
+    assert wire.statuses == [486, 200]
+
+
 def test_matches_requests_of_rfc_2543_without_branch(agent: Agent, wire: Wire, clock: Clock) -> None:
     agent.sip.received(wire, request(branch="1"))
     agent.sip.received(wire, request(branch="1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -14,6 +15,15 @@ from voice_verify.telephony.sip.transport.flow import Endpoint, Receiver, Transp
 from voice_verify.telephony.sip.transport.limits import Limits
 
 log = logging.getLogger(__name__)
+
+# A peer that vanished is found out within two minutes when nothing is said, and within 30 s when something is.
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
 
 
 class Connection(asyncio.Protocol):
@@ -75,6 +85,8 @@ class Connection(asyncio.Protocol):
             return
         self.remote = Endpoint(self.transport, peer[0], peer[1])
         self.local = Endpoint(self.transport, ours[0], ours[1])
+        for level, option, value in _KEEP_ALIVE:
+            stream.get_extra_info("socket").setsockopt(level, option, value)
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._now()

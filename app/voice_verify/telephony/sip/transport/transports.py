@@ -8,6 +8,7 @@ import socket
 import ssl
 
 from voice_verify.telephony.sip.counters import Count, ignore
+from voice_verify.telephony.sip.errors import FailureCode, TransportFailed
 from voice_verify.telephony.sip.transport.connection import Connection
 from voice_verify.telephony.sip.transport.failures import explain
 from voice_verify.telephony.sip.transport.flow import Endpoint, Flow, Receiver, Transport
@@ -109,6 +110,9 @@ class Transports:
                 connection = await self._open(to, tls, server_name or to.host)
         except OSError as error:
             raise explain(error, to) from error
+        except ValueError as error:
+            # Of names that cannot be one: `..`, a label of 64 letters.
+            raise TransportFailed(FailureCode.HOST_NOT_FOUND, f"{to}: this is no host name") from error
         if reuse:
             self._ways[way] = connection
         return connection
