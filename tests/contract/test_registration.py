@@ -104,6 +104,7 @@ async def registrations(authority: Authority) -> AsyncIterator[tuple[Registratio
         edge="",
         peers=(),
         accounts={},
+        rtp_host="127.0.0.1",
         rtp_first=20000,
         rtp_last=20350,
         pbx=(),

@@ -29,6 +29,7 @@ CONFIG = TelephonyConfig(
     edge="",
     peers=(),
     accounts={},
+    rtp_host="127.0.0.1",
     rtp_first=20000,
     rtp_last=20350,
     pbx=(),
