@@ -20,7 +20,7 @@ PATH = "/api/v2/pbx"
 RIGHT, WRONG = "correct horse", "battery staple"
 USERS = {"udp": "vv-udp", "tcp": "vv-tcp", "tls": "vv-tls"}
 # An outage of some seconds leads to pauses of some seconds; the machine may be busy.
-PATIENCE_S = 90
+PATIENCE_S = 60
 
 
 class Appliance:
