@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +19,8 @@ from voice_verify.api import (
     keys,
     licence,
     maintenance,
+    media,
+    media_secrets,
     pbx,
     probes,
     problems,
@@ -31,6 +34,7 @@ from voice_verify.api import (
 from voice_verify.api.at_once import VerifyAtOnce
 from voice_verify.api.middleware import Authentication, BodyLimit, Observation, OnePath
 from voice_verify.errors import DatabaseUnavailable
+from voice_verify.media.server import AudioSocketServer
 from voice_verify.services.container import Services
 from voice_verify.services.streams import StreamService
 
@@ -50,6 +54,8 @@ def create(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
+        audiosocket = _audiosocket(services)
+        await audiosocket.start()
         ticking = [
             asyncio.create_task(_pulse(services.streams)),
             asyncio.create_task(
@@ -78,6 +84,8 @@ def create(services: Services) -> FastAPI:
         for task in ticking:
             task.cancel()
         await asyncio.gather(*ticking, return_exceptions=True)
+        await run_in_threadpool(services.streams.close)
+        await audiosocket.stop()
         await run_in_threadpool(services.stop)
         log.info("stopped")
 
@@ -92,9 +100,24 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     # Matched in this order: what every call asks twice a second stands first.
-    for module in (streams, recordings, speakers, keys, maintenance, backup, profiles, pbx, billing, reports, licence):
+    for module in (
+        streams,
+        recordings,
+        speakers,
+        keys,
+        maintenance,
+        backup,
+        profiles,
+        pbx,
+        media_secrets,
+        billing,
+        reports,
+        licence,
+    ):
         app.include_router(module.router, prefix="/api/v2")
     app.include_router(probes.router)
+    # Before the path that takes any name for the uuid of a stream.
+    app.include_router(media.router)
     app.include_router(websocket.router)
     docs.install(app)
     # The last one added is the first one to see a request.
@@ -106,6 +129,18 @@ def create(services: Services) -> FastAPI:
     app.add_middleware(OnePath)
     app.add_middleware(Observation, services=services)
     return app
+
+
+def _audiosocket(services: Services) -> AudioSocketServer:
+    settings = services.settings
+    return AudioSocketServer(
+        services.streams,
+        services.metrics,
+        host=settings.audiosocket_host or settings.host,
+        port=settings.audiosocket_port,
+        peers=[ip_network(peer) for peer in settings.audiosocket_peers],
+        max_streams=settings.max_streams,
+    )
 
 
 async def _pulse(streams: StreamService) -> None:

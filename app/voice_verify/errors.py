@@ -109,6 +109,10 @@ class ReportNotFound(NotFound):
     code = "report_not_found"
 
 
+class MediaSecretNotFound(NotFound):
+    code = "media_secret_not_found"
+
+
 class MethodNotAllowed(VoiceVerifyError):
     code = "method_not_allowed"
     status = 405
@@ -309,6 +313,22 @@ class StreamFailed(VoiceVerifyError):
 
 class UnexpectedText(InvalidRequest):
     code = "unexpected_text"
+
+
+class UnexpectedBinary(InvalidRequest):
+    code = "unexpected_binary"
+
+
+class BadMessage(InvalidRequest):
+    """A message of a media protocol is not as the protocol has it, or came out of turn."""
+
+    code = "bad_message"
+
+
+class StartTimeout(InvalidRequest):
+    """Who connected by a media protocol did not begin a call in time."""
+
+    code = "start_timeout"
 
 
 class BadFrame(InvalidRequest):

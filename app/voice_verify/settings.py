@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     evaluation_calls: PositiveInt = _generated.EVALUATION_CALLS
     # Base of the WebSocket URL that POST /streams returns; without it, the address that the request was sent to.
     public_ws_url: str = ""
+    # Who may send calls by AudioSocket, which knows no credentials; while there is nobody, nothing listens.
+    audiosocket_peers: Networks = Field("", validate_default=True)
+    # Without it, that of the API.
+    audiosocket_host: Address = ""
+    # 0 for any that is free.
+    audiosocket_port: int = Field(_generated.AUDIOSOCKET_PORT, ge=0, le=65535)
     # Where calls come in by SIP, a process of its own; without an address there is none.
     sip_host: Address = ""
     sip_port: Port = _generated.SIP_PORT

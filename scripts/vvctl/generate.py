@@ -153,6 +153,7 @@ def constants(appliance: Appliance) -> list[dict[str, object]]:
         "SIPS_PORT": appliance.port("sips").first,
         "RTP_FIRST": appliance.port("rtp").first,
         "RTP_LAST": appliance.port("rtp").last,
+        "AUDIOSOCKET_PORT": appliance.port("audiosocket").first,
         "PROFILE": appliance.packaged_profile,
         "MAX_STREAMS": appliance.tiers[0].calls,
         "UPLOAD_MB": limits.upload_mb,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from uuid import UUID
 
 from fastapi import APIRouter, WebSocket
@@ -18,6 +17,7 @@ from voice_verify.api.intake import take_directly
 from voice_verify.api.middleware import identify, known
 from voice_verify.engine import SAMPLE_RATE
 from voice_verify.errors import FrameTooLarge, StreamNotFound, Unauthenticated, UnexpectedText, VoiceVerifyError
+from voice_verify.media.outbox import Outbox
 from voice_verify.services.container import Services
 from voice_verify.services.events import Ended, EndReason, Event, Failed
 from voice_verify.services.frames import Codec, FrameDecoder
@@ -28,8 +28,6 @@ router = APIRouter()
 
 SUBPROTOCOL = "vv.v2"
 KEY_SUBPROTOCOL = "vv.key."
-# A client that does not read loses the oldest events, never the last ones.
-WAITING_EVENTS = 256
 # RFC 6455, section 7.4.1.
 NORMAL, GOING_AWAY = 1000, 1001
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG, FAILED, TRY_LATER = 1003, 1007, 1009, 1011, 1013
@@ -44,33 +42,11 @@ CLOSE_CODES: dict[type[VoiceVerifyError], int] = {
 }
 
 
-class Outbox:
-    """Events on their way from any thread to the WebSocket's loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._events: deque[Event] = deque(maxlen=WAITING_EVENTS)
-        self._arrived = asyncio.Event()
-
-    def put(self, event: Event) -> None:
-        self._loop.call_soon_threadsafe(self._add, event)
-
-    async def get(self) -> Event:
-        while not self._events:
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._events.popleft()
-
-    def _add(self, event: Event) -> None:
-        self._events.append(event)
-        self._arrived.set()
-
-
 @router.websocket("/stream/{uuid}")
 async def stream_audio(websocket: WebSocket, uuid: str) -> None:
     """Takes in one client; one that is not let in gets a problem document as the answer to its handshake."""
     services: Services = websocket.app.state.services
-    outbox = Outbox()
+    outbox: Outbox[Event] = Outbox()
     try:
         decoder = _decoder(websocket)
         stream = await _admit(websocket, services, uuid)
@@ -170,7 +146,7 @@ async def _receive_frames(websocket: WebSocket, services: Services, stream: Stre
         services.streams.push(stream, decoder, frame)
 
 
-async def _send_events(websocket: WebSocket, stream: Stream, outbox: Outbox) -> None:
+async def _send_events(websocket: WebSocket, stream: Stream, outbox: Outbox[Event]) -> None:
     """Pass events on until the last one, then close."""
     code = NORMAL
     try:

@@ -14,6 +14,7 @@ from voice_verify.services.inventory import InventoryService
 from voice_verify.services.keys import KeyService
 from voice_verify.services.licences import LicenceService
 from voice_verify.services.maintenance import MaintenanceService
+from voice_verify.services.media_secrets import MediaSecretService
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.pbx import PbxService
 from voice_verify.services.profiles import ProfileService
@@ -32,6 +33,7 @@ from voice_verify.services.verification import VerificationService
 from voice_verify.services.voiceprints import VoiceprintCache
 from voice_verify.settings import Settings
 from voice_verify.store import Database, KeyStore, SpeakerStore, open_vault
+from voice_verify.store.media_secrets import MediaSecretStore
 from voice_verify.store.pbx import PbxStore
 from voice_verify.store.replica import ReplicaStore
 
@@ -60,6 +62,7 @@ class Services:
     health: HealthService
     inventory: InventoryService
     licences: LicenceService
+    media_secrets: MediaSecretService
 
     def start(self) -> None:
         self.engine.start()
@@ -154,6 +157,7 @@ def build(settings: Settings) -> Services:
         health=health,
         inventory=InventoryService(database, vault, health, usage),
         licences=licences,
+        media_secrets=MediaSecretService(MediaSecretStore(database, vault)),
     )
 
 

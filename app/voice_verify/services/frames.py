@@ -6,6 +6,7 @@ its process, the better.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -17,6 +18,8 @@ from voice_verify.engine.encoding import decode
 from voice_verify.errors import BadFrame, UnsupportedChannel, UnsupportedCodec, UnsupportedRate
 
 RATES = (SAMPLE_RATE, 16000)
+ANY_RATES = (SAMPLE_RATE, 12000, 16000, 24000, 32000, 44100, 48000, 64000, 96000, 192000)
+"""Of media protocols, whose peers cannot always choose."""
 _PCM16_FULL_SCALE = np.float32(32768)
 
 
@@ -43,14 +46,14 @@ class FrameDecoder:
     `encoding` is that of what `decode` returns.
     """
 
-    def __init__(self, codec: str, rate: int, channel: str | None = None) -> None:
+    def __init__(self, codec: str, rate: int, channel: str | None = None, *, rates: Sequence[int] = RATES) -> None:
         """`channel` says that frames hold two; raises UnsupportedCodec, UnsupportedRate and UnsupportedChannel."""
         if codec not in Codec.__members__:
             raise UnsupportedCodec("This codec is not supported", hint=f"give codec={'|'.join(Codec)} in the URL")
-        if rate not in RATES:
+        if rate not in rates:
             raise UnsupportedRate(
                 "This sample rate is not supported",
-                hint=f"give rate={'|'.join(map(str, RATES))} in the URL",
+                hint=f"give rate={'|'.join(map(str, rates))} in the URL",
             )
         if channel is not None and channel not in set(Channel):
             raise UnsupportedChannel(

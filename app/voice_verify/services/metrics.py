@@ -54,6 +54,12 @@ class Metrics:
             buckets=DURATION_BUCKETS_S,
             registry=self.registry,
         )
+        self.media_connections = Counter(
+            "vv_media_connections",
+            "Connections of media protocols that are over, by how: ok, or the code of the error",
+            ["protocol", "outcome"],
+            registry=self.registry,
+        )
         self.clock = clock
         self._cpu = Counter("vv_cpu_seconds", "Processor time by part of the work", ["part"], registry=self.registry)
         self._counted: dict[str, float] = {}

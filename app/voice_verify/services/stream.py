@@ -57,11 +57,12 @@ class EnrolmentProgress:
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the audio of a stream comes from."""
+    """Where the audio of a stream comes from; `protocol`: by which media protocol, None when it comes raw."""
 
     peer: str
     codec: str
     rate: int
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Stream:
     def touch(self) -> None:
         self._active = time.monotonic()
 
-    def attach(self, decoder: FrameDecoder, peer: str, listener: Listener) -> None:
+    def attach(self, decoder: FrameDecoder, peer: str, listener: Listener, *, protocol: str | None = None) -> None:
         """Take in a client; raises StreamNotFound after the end, and StreamInUse when another is connected."""
         with self._lock:
             self._must_run()
@@ -145,7 +146,7 @@ class Stream:
                     "A client is already connected to this stream",
                     hint="open a stream for each call, or end this one",
                 )
-            self._connection = self._origin = Connection(peer, decoder.codec.value, decoder.rate)
+            self._connection = self._origin = Connection(peer, decoder.codec.value, decoder.rate, protocol)
             self._listener = listener
             self.touch()
 

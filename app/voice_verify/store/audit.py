@@ -38,6 +38,8 @@ class AuditAction(StrEnum):
     pbx_changed = "pbx_changed"
     pbx_removed = "pbx_removed"
     licence_installed = "licence_installed"
+    media_secret_set = "media_secret_set"  # noqa: S105
+    media_secret_removed = "media_secret_removed"  # noqa: S105
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,19 @@ class PbxRow(Base):
     updated: Mapped[datetime]
 
 
+class MediaSecretRow(Base):
+    """What a media protocol signs its connections with."""
+
+    __tablename__ = "media_secrets"
+
+    protocol: Mapped[str] = mapped_column(String(16), primary_key=True)
+    # Whose it is: the account or the key that a connection names.
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    # AES-GCM, like an embedding.
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    updated: Mapped[datetime]
+
+
 class SettingRow(Base):
     """What was set while the service ran and must outlive a restart, by name."""
 

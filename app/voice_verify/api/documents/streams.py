@@ -45,6 +45,9 @@ class Stream(Document):
     callee: Callee
     participant: Participant
     pbx: OfPbx
+    protocol: Annotated[
+        str | None, Field(description="Media protocol by which the audio comes, if any", examples=["twilio"])
+    ]
     codec: Annotated[str | None, Field(examples=["alaw"])]
     rate: Annotated[int | None, Field(description="Samples a second", examples=[8000])]
     started: Annotated[datetime, Field(examples=[MOMENT])]
@@ -64,6 +67,7 @@ class Stream(Document):
             **vars(status.call),
             connected=connection is not None,
             peer=connection.peer if connection else None,
+            protocol=connection.protocol if connection else None,
             codec=connection.codec if connection else None,
             rate=connection.rate if connection else None,
             started=status.started,
