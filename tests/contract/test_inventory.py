@@ -16,11 +16,13 @@ from sqlalchemy import insert, text
 from voice_verify.services.reports import ReportService
 from voice_verify.store import Database, Vault, Voiceprint, settings
 from voice_verify.store.inventory import FORMS, NEWEST, InventoryStore, Sum
+from voice_verify.store.media_secrets import PLACE as SECRET_PLACE
 from voice_verify.store.models import (
     ApiKeyRow,
     AuditRow,
     Base,
     LicenceRow,
+    MediaSecretRow,
     PbxRow,
     ProfileRow,
     SettingRow,
@@ -79,6 +81,12 @@ def filled(database: Callable[[str], str], request: pytest.FixtureRequest) -> It
                 AuditRow(id=1, at=MOMENT, key_id=1, action="key_created", subject="1", detail={"name": "é", "a": [1]}),
                 ProfileRow(uuid=PBX, name="own", version=1, document="{}", uploaded=MOMENT, active=True),
                 LicenceRow(id=PBX, document="{}", sequence=1),
+                MediaSecretRow(
+                    protocol="twilio",
+                    name="AC0",
+                    secret=VAULT.seal(b"battery staple", SECRET_PLACE, "twilio", "AC0"),
+                    updated=MOMENT,
+                ),
                 PbxRow(
                     uuid=PBX,
                     name="Lyon",
@@ -188,6 +196,7 @@ def test_what_was_counted_before_calls_were_known_is_comparable_after(database: 
         ("UPDATE licences SET sequence = 2", "licences"),
         ("UPDATE pbx_instances SET port = 5061", "pbx_instances"),
         ("UPDATE pbx_instances SET password = NULL", "pbx_instances"),
+        ("UPDATE media_secrets SET updated = '2026-02-01 00:00:00+00:00'", "media_secrets"),
         ("DELETE FROM settings WHERE name = 'profile'", "settings"),
         ('UPDATE "usage" SET stream_ms = 60001', "usage"),
         ("UPDATE streams SET audio_s = 61 WHERE ended IS NOT NULL", "streams"),
@@ -283,7 +292,7 @@ def test_is_the_same_after_a_restart_a_backup_and_a_canary(service: Service) -> 
     with service.client("operator") as operator:
         operator.post("/api/v2/maintenance/lock").raise_for_status()
         before = ask(service)
-        assert (before["format"], before["schema_revision"], before["ready"]) == (2, "0004", True)
+        assert (before["format"], before["schema_revision"], before["ready"]) == (2, "0005", True)
         assert before["boot"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         operator.post("/api/v2/maintenance/backup").raise_for_status()
         canary = {"data": {"speaker": ANNA}, "files": {"recording": wav(samples(ANNA, TEST, 8))}}
@@ -373,7 +382,7 @@ def test_refuses_what_a_newer_version_wrote(database: Callable[[str], str], mode
             ready = operator.get("/health/ready")
             assert ready.status_code == 503
             (check,) = (check for check in ready.json()["checks"] if check["name"] == "database")
-            assert check["problem"] == "has schema 9999, and this version knows 0004: start the newer version again"
+            assert check["problem"] == "has schema 9999, and this version knows 0005: start the newer version again"
         found = ask(service)
         assert (found["ready"], found["schema_revision"], found["records"], found["through"]) == (False, "9999", {}, "")
     finally:

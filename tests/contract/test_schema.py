@@ -46,6 +46,8 @@ ROUTES = {
     "/api/v2/snapshot/import": {"post"},
     "/api/v2/logging_aggregate": {"get"},
     "/api/v2/licence": {"get", "put"},
+    "/api/v2/media/secrets": {"get"},
+    "/api/v2/media/secrets/{protocol}/{name}": {"put", "delete"},
     "/api/v2/pbx": {"get", "post"},
     "/api/v2/pbx/{uuid}": {"get", "put", "delete"},
     "/api/v2/reports": {"get"},

@@ -35,6 +35,7 @@ UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG, FAILED, TRY_LATER = 1003, 1007, 1009, 1
 BROKEN = (1002, UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG)
 CLOSE_CODES: dict[type[VoiceVerifyError], int] = {
     errors.UnexpectedText: UNSUPPORTED_DATA,
+    errors.UnexpectedBinary: UNSUPPORTED_DATA,
     errors.BadFrame: INVALID_DATA,
     errors.FrameTooLarge: TOO_BIG,
     errors.Overloaded: TRY_LATER,

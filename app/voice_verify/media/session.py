@@ -59,7 +59,7 @@ class Session:
                 decoder = _decoder(started.format, channel)
                 stream = self._stream(call, asked, started.uuid) if role == "customer" else self._new(call)
                 listener = partial(self._tell, stream.uuid)
-                stream.attach(decoder, self._peer, listener, protocol=self._adapter.name.value)
+                stream.attach(decoder, self._peer, listener, protocol=self._adapter.name.value, call=call)
                 self._legs.append(Leg(channel, stream, decoder, listener))
             except VoiceVerifyError:
                 # Nobody is told of streams that were taken back.

@@ -137,8 +137,19 @@ class Stream:
     def touch(self) -> None:
         self._active = time.monotonic()
 
-    def attach(self, decoder: FrameDecoder, peer: str, listener: Listener, *, protocol: str | None = None) -> None:
-        """Take in a client; raises StreamNotFound after the end, and StreamInUse when another is connected."""
+    def attach(
+        self,
+        decoder: FrameDecoder,
+        peer: str,
+        listener: Listener,
+        *,
+        protocol: str | None = None,
+        call: Call | None = None,
+    ) -> None:
+        """Take in a client, who may say what call it is.
+
+        Raises StreamNotFound after the end, and StreamInUse when another is connected.
+        """
         with self._lock:
             self._must_run()
             if self._listener is not None:
@@ -148,6 +159,7 @@ class Stream:
                 )
             self._connection = self._origin = Connection(peer, decoder.codec.value, decoder.rate, protocol)
             self._listener = listener
+            self.call = call or self.call
             self.touch()
 
     def recode(self, decoder: FrameDecoder) -> None:

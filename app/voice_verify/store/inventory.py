@@ -23,10 +23,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from voice_verify.store import settings
 from voice_verify.store.database import Database
+from voice_verify.store.media_secrets import PLACE as MEDIA_SECRET
 from voice_verify.store.models import (
     ApiKeyRow,
     AuditRow,
     LicenceRow,
+    MediaSecretRow,
     PbxRow,
     ProfileRow,
     SettingRow,
@@ -85,6 +87,13 @@ def _hide_password(record: dict[str, Any], vault: Vault) -> None:
     if record["password"] is not None:
         clear = vault.open(record["password"], PBX_PASSWORD, record["uuid"]).decode()
         record["password"] = vault.digest(json.dumps([PBX_PASSWORD, record["uuid"], clear]))
+
+
+def _hide_secret(record: dict[str, Any], vault: Vault) -> None:
+    """As a password."""
+    place = [MEDIA_SECRET, record["protocol"], record["name"]]
+    clear = vault.open(record["secret"], *place).decode()
+    record["secret"] = vault.digest(json.dumps([*place, clear]))
 
 
 def _named(row: Any, *names: str) -> dict[str, InstrumentedAttribute[Any]]:
@@ -159,7 +168,7 @@ _FIRST: Mapping[str, Kind] = {
     ),
 }  # fmt: skip
 
-# Of calls, more is known.
+# Of calls, more is known, and there are secrets of media protocols.
 _SECOND: Mapping[str, Kind] = {
     **_FIRST,
     "streams": replace(
@@ -168,6 +177,11 @@ _SECOND: Mapping[str, Kind] = {
             **_FIRST["streams"].members,
             **_named(StreamRow, "call_id", "caller", "callee", "participant", "pbx"),
         },
+    ),
+    "media_secrets": Kind(
+        _named(MediaSecretRow, "protocol", "name", "secret", "updated"),
+        [MediaSecretRow.protocol, MediaSecretRow.name],
+        convert=_hide_secret,
     ),
 }
 

@@ -178,7 +178,7 @@ def test_a_flood_ends_its_own_call_only(listening: Service) -> None:
         assert listening.memory_mb < 1500
 
 
-def test_nothing_listens_without_peers(start_service: StartService) -> None:
+def test_nothing_listens_without_peers(start_service: StartService, database: object) -> None:
     assert "AudioSocket" not in start_service().log
 
 

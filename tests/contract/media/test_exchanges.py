@@ -88,7 +88,7 @@ def test_a_stream_that_was_opened_before_gets_its_audio(service: Service) -> Non
         query = f"uuid={created['uuid']}&ticket={ticket}"
         with peer.dial(service, document, query=query, Origin="http://vonage.example") as connection:
             peer.play(connection, document["steps"][:2], VOICES, lambda: None)
-            stream = _heard(client, {None})[None]
+            (stream,) = _heard(client, {"customer"}).values()
             assert (stream["uuid"], stream["protocol"]) == (created["uuid"], "vonage")
             again = peer.refused(
                 service, {**document, "path": f"{document['path']}?{query}"}, Origin="http://a.example"

@@ -25,7 +25,7 @@ class Inventory(Document):
     format_epoch: Annotated[
         int, Field(description="Of the data disk; a version of a lower one refuses it", examples=[1])
     ]
-    schema_revision: Annotated[str | None, Field(description="The migration that the database has", examples=["0004"])]
+    schema_revision: Annotated[str | None, Field(description="The migration that the database has", examples=["0005"])]
     boot: Annotated[
         str,
         Field(
