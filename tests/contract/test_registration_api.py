@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ import pytest
 from tests.media.certificates import Authority
 from tests.media.kamailio import Kamailio
 
+from . import licences
+from .phone import call
 from .running import Service, free_port
 
 PATH = "/api/v2/pbx"
 RIGHT, WRONG = "correct horse", "battery staple"
+CALLER = "anna"
 USERS = {"udp": "vv-udp", "tcp": "vv-tcp", "tls": "vv-tls"}
 # An outage of some seconds leads to pauses of some seconds; the machine may be busy.
 PATIENCE_S = 60
@@ -54,6 +58,10 @@ class Appliance:
         answer = self.operator.get(path).raise_for_status()
         return dict(answer.json()["registration"])
 
+    def running_calls(self, path: str) -> int:
+        answer = self.operator.get(path).raise_for_status()
+        return int(answer.json()["running_calls"])
+
     def until(self, path: str, state: str) -> dict[str, Any]:
         """The registration, once it is in that state."""
         wait(lambda: self.registration(path)["state"] == state)
@@ -76,16 +84,19 @@ def wait(condition: Callable[[], bool]) -> None:
 def appliance(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     folder = tmp_path_factory.mktemp("appliance")
     authority = Authority(folder)
-    pbx = Kamailio(folder, dict.fromkeys(USERS.values(), RIGHT), certificate=authority.issue("127.0.0.1"))
+    users = dict.fromkeys([CALLER, *USERS.values()], RIGHT)
+    # Its calls come on the connections that registered, as with phones behind NAT.
+    pbx = Kamailio(folder, users, certificate=authority.issue("127.0.0.1"), alias=True)
     service = Service(
         folder,
         model_dir,
         f"sqlite:///{folder}/service.db",
+        licence=licences.licence(features=("sip",)),
         sip_host="127.0.0.1",
         sip_port=free_port(),
         sip_ca_file=authority.certificate,
     )
-    service.prepare("operator", "viewer")
+    service.prepare("operator", "integrator")
     pbx.start()
     service.start()
     try:
@@ -122,6 +133,29 @@ def test_a_wrong_password_is_shown_and_can_be_put_right(appliance: Appliance, tr
         assert WRONG not in error["message"]
         appliance.change(path, transport)
         assert appliance.until(path, "registered")["last_error"] is None
+
+
+@pytest.mark.parametrize("transport", USERS)
+def test_a_call_to_the_extension_is_of_this_pbx_and_outlives_changes(appliance: Appliance, transport: str) -> None:
+    async def work(path: str) -> None:
+        async with call(appliance.pbx, CALLER, RIGHT, USERS[transport]) as answer:
+            assert answer.status == 200
+            await asyncio.to_thread(wait, lambda: appliance.running_calls(path) == 1)
+            with appliance.service.client() as client:
+                [stream] = client.get("/api/v2/streams").json()["streams"]
+            assert stream["pbx"] == path.rpartition("/")[2]
+            # Neither what happens to others nor to the registration ends it.
+            with appliance.instance("udp", name="Another", username="nobody") as other:
+                await asyncio.to_thread(appliance.until, other, "failed")
+            appliance.change(path, transport, password=WRONG)
+            await asyncio.to_thread(appliance.until, path, "failed")
+            assert appliance.running_calls(path) == 1
+        await asyncio.to_thread(wait, lambda: appliance.running_calls(path) == 0)
+
+    with appliance.instance(transport) as path:
+        appliance.until(path, "registered")
+        appliance.contacts(transport, 1)
+        asyncio.run(work(path))
 
 
 def test_a_wrong_host_and_a_wrong_certificate_are_shown(appliance: Appliance) -> None:
