@@ -1,4 +1,4 @@
-"""A telephone of a customer's PBX: it calls another extension with digest and hangs up; it neither speaks nor listens."""
+"""A telephone of a customer's PBX: calls another extension with digest and hangs up; neither speaks nor listens."""
 
 from __future__ import annotations
 
