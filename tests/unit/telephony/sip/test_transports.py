@@ -392,6 +392,23 @@ def test_knows_its_address_towards_a_peer(run: Any, counts: Counts) -> None:
     run(test())
 
 
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_one_socket_for_both_families_gives_addresses_as_they_are(
+    run: Any, counts: Counts, transport: Transport, address: str
+) -> None:
+    async def test() -> None:
+        async with user_agent(counts) as server, user_agent(Counts()) as client:
+            listen = server.transports.listen_udp if transport is Transport.UDP else server.transports.listen_tcp
+            bound = await listen("::", 0)
+            flow = await client.transports.connect(Endpoint(transport, address, bound.port))
+            answer = await client.request(options(), flow)
+            assert answer.headers.get("X-Source") == str(Endpoint(transport, address, flow.local.port))
+            assert flow.local.host == address
+
+    run(test())
+
+
 def test_leaves_nothing_behind(run: Any, counts: Counts) -> None:
     async def test() -> None:
         before = asyncio.all_tasks()

@@ -11,6 +11,7 @@ from typing import cast
 from voice_verify.telephony.sip.counters import Count
 from voice_verify.telephony.sip.errors import BadMessage, FailureCode, TransportFailed
 from voice_verify.telephony.sip.stream import PONG, KeepAlive, StreamBroken, StreamParser
+from voice_verify.telephony.sip.transport.addresses import plain
 from voice_verify.telephony.sip.transport.flow import Endpoint, Receiver, Transport
 from voice_verify.telephony.sip.transport.limits import Limits
 
@@ -83,8 +84,8 @@ class Connection(asyncio.Protocol):
             # The peer was gone before we looked.
             stream.abort()
             return
-        self.remote = Endpoint(self.transport, peer[0], peer[1])
-        self.local = Endpoint(self.transport, ours[0], ours[1])
+        self.remote = Endpoint(self.transport, plain(peer[0]), peer[1])
+        self.local = Endpoint(self.transport, plain(ours[0]), ours[1])
         for level, option, value in _KEEP_ALIVE:
             stream.get_extra_info("socket").setsockopt(level, option, value)
 

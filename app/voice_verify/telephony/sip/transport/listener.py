@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 
 from voice_verify.telephony.sip.counters import Count
+from voice_verify.telephony.sip.transport.addresses import family_of, plain
 from voice_verify.telephony.sip.transport.connection import Connection
 from voice_verify.telephony.sip.transport.limits import Census
 
@@ -41,8 +42,9 @@ class Listener:
         self._census = census
         self._handshake_s = handshake_s
         self._count = count
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=1024)
+        self._socket = socket.create_server(
+            (host, port), family=family_of(host), backlog=1024, dualstack_ipv6=host == "::"
+        )
         self._socket.setblocking(False)
         self._admitting: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
@@ -62,7 +64,7 @@ class Listener:
                 log.warning("cannot accept connections: %s", error)
                 await asyncio.sleep(_EXHAUSTED_PAUSE_S)
                 continue
-            source = address[0]
+            source = plain(address[0])
             limit = self._census.enter(source)
             if limit:
                 self._count("sip_connections_refused", limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 
@@ -134,7 +133,7 @@ class Transports:
         addresses = [address[4][0] for address in found]
         for udp in self._udp:
             for address in addresses:
-                if _reaches(udp.bound.host, str(address)):
+                if udp.reaches(str(address)):
                     return UdpFlow(udp, str(address), to.port, outgoing=True)
         address = str(addresses[0])
         await self.listen_udp("::" if ":" in address else "0.0.0.0", 0)  # noqa: S104 - the routes choose the address
@@ -178,9 +177,3 @@ class Transports:
             await udp.closed.wait()
         for future in waiting:
             await future
-
-
-def _reaches(ours: str, theirs: str) -> bool:
-    """Whether a socket bound to our address can send there; behind an edge we listen on the loopback only."""
-    here, there = ipaddress.ip_address(ours), ipaddress.ip_address(theirs)
-    return here.version == there.version and (there.is_loopback or not here.is_loopback)

@@ -11,6 +11,7 @@ from typing import cast
 from voice_verify.telephony.sip.counters import Count
 from voice_verify.telephony.sip.errors import BadMessage, FailureCode, TransportFailed
 from voice_verify.telephony.sip.parser import parse
+from voice_verify.telephony.sip.transport.addresses import family_of, mapped, plain
 from voice_verify.telephony.sip.transport.flow import Endpoint, Receiver, Transport
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class UdpSocket(asyncio.DatagramProtocol):
         # Line ends and zeros alone keep a NAT open; an answer could be made to hit others by a spoofed source.
         if not data.strip(b"\r\n\0 "):
             return
-        flow = UdpFlow(self, addr[0], addr[1])
+        flow = UdpFlow(self, plain(addr[0]), addr[1])
         try:
             message = parse(data)
         except BadMessage as error:
@@ -105,7 +106,7 @@ class UdpSocket(asyncio.DatagramProtocol):
         if self._transport is None or self._transport.is_closing():
             raise TransportFailed(FailureCode.CLOSED, f"{to}: the socket is closed")
         try:
-            self._transport.sendto(data, (to.host, to.port))
+            self._transport.sendto(data, (mapped(to.host, family_of(self._bound.host)), to.port))
         except (OSError, ValueError) as error:
             raise TransportFailed(FailureCode.UNREACHABLE, f"{to}: cannot be sent ({error})") from error
 
@@ -119,6 +120,12 @@ class UdpSocket(asyncio.DatagramProtocol):
             self._towards[host] = _source_address(host)
         return Endpoint(Transport.UDP, self._towards[host], self._bound.port)
 
+    def reaches(self, host: str) -> bool:
+        """Whether it can send to that address: one for all of IPv6 speaks IPv4 too, one of the loopback stays there."""
+        ours, theirs = ipaddress.ip_address(self._bound.host), ipaddress.ip_address(host)
+        same = ours.version == theirs.version or self._bound.host == "::"
+        return same and (theirs.is_loopback or not ours.is_loopback)
+
     def close(self) -> None:
         """Close the socket at once."""
         if self._transport is not None:
@@ -127,11 +134,10 @@ class UdpSocket(asyncio.DatagramProtocol):
 
 def _source_address(host: str) -> str:
     """The address that the routes choose towards a host; nothing is sent."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((host, 9))
         except OSError:
-            return "127.0.0.1" if family == socket.AF_INET else "::1"
+            return "::1" if ":" in host else "127.0.0.1"
         address: str = probe.getsockname()[0]
         return address
