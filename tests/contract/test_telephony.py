@@ -186,6 +186,11 @@ def test_what_the_process_counts_is_shown(calls: Telephony) -> None:
         assert found["voice_verify_telephony_cpu_seconds_total"] > 0
 
 
+def test_the_process_that_answers_strangers_knows_no_settings_of_the_service(calls: Telephony) -> None:
+    environment = Path(f"/proc/{calls.pid}/environ").read_bytes().split(b"\0")
+    assert [name for name in environment if name.startswith((b"VV_", b"CREDENTIALS_DIRECTORY"))] == []
+
+
 def test_changes_of_pbx_instances_reach_the_process(calls: Telephony) -> None:
     with calls.service.client("operator") as operator, calls.call() as running:
         body = {"name": "Lyon", "host": "192.0.2.9", "username": "vv", "password": "correct horse"}

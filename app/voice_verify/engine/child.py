@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Child(child.Child[Kind]):
             [str(model_dir), str(threads)],
             Parser(),
             stop=pack(Kind.stop),
-            environment=_ENVIRONMENT,
+            environment={**os.environ, **_ENVIRONMENT},
             gather_s=_GATHER_S,
         )
 

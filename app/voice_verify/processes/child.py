@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import subprocess
@@ -38,7 +37,8 @@ class Child(Generic[Kind]):
     ) -> None:
         """Run `module` with the descriptor of its socket and `arguments`; raises OSError when that is impossible.
 
-        `stop` tells it to end. Messages of so many seconds go in one write.
+        `environment` is all that it has of variables. `stop` tells it to end. Messages of so many seconds go in one
+        write.
         """
         self._parser = parser
         self._stop = stop
@@ -48,7 +48,7 @@ class Child(Generic[Kind]):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, str(theirs.fileno()), *arguments],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **environment},
+                env=dict(environment),
                 stdin=subprocess.DEVNULL,
             )
         # A plain lock: it is taken for every frame.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from voice_verify.errors import InternalError, Unavailable, VoiceVerifyError
+from voice_verify.errors import InternalError, Overloaded, Unavailable, VoiceVerifyError
 from voice_verify.processes.wire import ProtocolError, pack
 from voice_verify.services.events import Ended, EndReason, Event
 from voice_verify.services.frames import FrameDecoder
@@ -21,6 +21,9 @@ from voice_verify.telephony.protocol import Kind, Message
 from voice_verify.telephony.refusals import refused
 
 log = logging.getLogger(__name__)
+
+# More that wait for the database than there can be streams: their callers will have hung up before it is their turn.
+MAX_OPENING = 256
 
 
 @dataclass
@@ -58,10 +61,7 @@ class CallLegs:
             case Kind.audio:
                 self._audio(message.number, message.content)
             case Kind.open:
-                call = protocol.unpack_open(message.content)
-                with self._lock:
-                    self._opening.add(message.number)
-                self._openers.submit(self._open, message.number, call)
+                self._begin(message.number, protocol.unpack_open(message.content))
             case Kind.codec:
                 self._recode(message)
             case Kind.hold:
@@ -80,6 +80,16 @@ class CallLegs:
             self._opening.clear()
         for leg in legs.values():
             self._enders.submit(self._streams.end, leg.stream.uuid, EndReason.telephony_restarted)
+
+    def _begin(self, number: int, call: CallInfo) -> None:
+        with self._lock:
+            is_late = len(self._opening) >= MAX_OPENING
+            if not is_late:
+                self._opening.add(number)
+        if is_late:
+            self._refuse(number, Overloaded("Too many calls wait to be admitted", hint="try again in a moment"))
+        else:
+            self._openers.submit(self._open, number, call)
 
     def _audio(self, number: int, block: bytes) -> None:
         leg = self._legs.get(number)

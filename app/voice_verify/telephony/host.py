@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -263,6 +264,9 @@ def run(agent: Agent) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure()
+    # Two sockets for each call and the connections of peers: more than many a default allows.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     status = uvloop.run(_serve(socket.socket(fileno=int(sys.argv[1])), agent))
     logging.shutdown()
     sys.exit(status)

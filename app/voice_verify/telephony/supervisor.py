@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Supervisor(supervisor.Supervisor[Kind, Process]):
 
     def _launch(self) -> Process:
         config = self._configure()
-        child = Process(MODULE, [], Parser(), stop=pack(Kind.stop), environment={}, gather_s=0)
+        child = Process(MODULE, [], Parser(), stop=pack(Kind.stop), environment=_environment(), gather_s=0)
         child.send(protocol.pack_config(config))
         self._tenant.launched(child)
         return child
@@ -85,3 +86,12 @@ class Supervisor(supervisor.Supervisor[Kind, Process]):
         ended, self._status = self.status, Status()
         self._ended_counts, self._ended_cpu_s = ended.counts, ended.cpu_s
         self._tenant.lost()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings of the service: who answers strangers shall not know its database and its keys."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("VV_") and name != "CREDENTIALS_DIRECTORY"
+    }
