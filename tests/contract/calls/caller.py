@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import secrets
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import pylibsrtp
 from numpy.typing import NDArray
 
 from voice_verify.audio.g711 import decode_alaw
@@ -39,10 +44,13 @@ class Message:
         return [int(port) for port in re.findall(r"^m=audio (\d+)", self.body, re.MULTILINE)]
 
 
-def sdp(*ports: int, attributes: str = "sendrecv", formats: str = "8 0") -> str:
-    """An offer with a line for each port."""
+def sdp(*ports: int, attributes: str = "sendrecv", formats: str = "8 0", key: bytes | None = None) -> str:
+    """An offer with a line for each port; with a key it is SRTP."""
+    protocol = "RTP/AVP" if key is None else "RTP/SAVP"
+    if key is not None:
+        attributes += f"\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(key).decode()}"
     lines = [
-        f"m=audio {port} RTP/AVP {formats}\r\na=label:{number}\r\na={attributes}\r\n"
+        f"m=audio {port} {protocol} {formats}\r\na=label:{number}\r\na={attributes}\r\n"
         for number, port in enumerate(ports, 1)
     ]
     return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + "".join(lines)
@@ -51,12 +59,21 @@ def sdp(*ports: int, attributes: str = "sendrecv", formats: str = "8 0") -> str:
 class Caller:
     """One call to the SIP port of a service on the loopback."""
 
-    def __init__(self, port: int, *, kind: socket.SocketKind = socket.SOCK_DGRAM, legs: int = 1) -> None:
+    def __init__(
+        self, port: int, *, kind: socket.SocketKind = socket.SOCK_DGRAM, legs: int = 1, authority: Path | None = None
+    ) -> None:
+        """With the certificate of an `authority` it calls over TLS, and sends SRTP with `key`."""
         self._server = ("127.0.0.1", port)
         self._datagrams = kind is socket.SOCK_DGRAM
         self.sip = socket.socket(socket.AF_INET, kind)
         self.sip.bind(("127.0.0.1", 0))
         self.sip.connect(self._server)
+        self.key = secrets.token_bytes(30)
+        self._secret: pylibsrtp.Session | None = None
+        if authority is not None:
+            trusting = ssl.create_default_context(cafile=authority)
+            self.sip = trusting.wrap_socket(self.sip, server_hostname="127.0.0.1")
+            self._secret = pylibsrtp.Session(pylibsrtp.Policy(self.key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND))
         self._stream = b""
         self.rtp = [_bound() for _ in range(legs)]
         self._sent = [0] * legs
@@ -83,7 +100,7 @@ class Caller:
         if method != "CANCEL":
             self._branch = f"z9hG4bK{uuid4().hex}"
         tag = f";tag={self._their_tag}" if self._their_tag else ""
-        transport = "UDP" if self._datagrams else "TCP"
+        transport = "UDP" if self._datagrams else "TCP" if self._secret is None else "TLS"
         lines = [
             f"{method} sip:verify@127.0.0.1:{self._server[1]} SIP/2.0",
             f"Via: SIP/2.0/{transport} {host}:{port};branch={self._branch};rport",
@@ -155,8 +172,11 @@ class Caller:
         number = self._sent[leg]
         self._sent[leg] += 1
         header = bytes([0x80, 8]) + (number & 0xFFFF).to_bytes(2, "big") + (number * 160).to_bytes(4, "big")
+        packet = header + bytes([0, 0, 0, leg + 1]) + payload
+        if self._secret is not None:
+            packet = self._secret.protect(packet)
         with suppress(ConnectionRefusedError):
-            self.rtp[leg].sendto(header + bytes([0, 0, 0, leg + 1]) + payload, ("127.0.0.1", self.ports[leg]))
+            self.rtp[leg].sendto(packet, ("127.0.0.1", self.ports[leg]))
 
     def _next_of_stream(self) -> bytes:
         while True:

@@ -14,6 +14,7 @@ import pytest
 from tests.contract import licences
 from tests.contract.running import Service, free_port, until
 from tests.contract.speech import ANNA, BRUNO, ENROLMENT, TEST, samples, wav
+from tests.media.certificates import Authority
 
 from .caller import Caller, metadata, sdp
 
@@ -231,6 +232,26 @@ def test_counts_what_happened(service: Service) -> None:
         metrics = client.get("/metrics").text
     for name in ("calls_total", 'refusals_total{kind="no_codec"}', "rtp_packets_total", "rtp_ports_free 50.0"):
         assert f"voice_verify_telephony_{name}" in metrics
+
+
+def test_hears_what_is_encrypted(model_dir: Path, tmp_path: Path, caller: MakeCaller) -> None:
+    authority, tls_port = Authority(tmp_path), free_port()
+    certificate, key = authority.issue("127.0.0.1")
+    service = started(tmp_path, model_dir, sip_tls_port=tls_port, sip_tls_certificate=certificate, sip_tls_key=key)
+    phone = Caller(tls_port, kind=socket.SOCK_STREAM, authority=authority.certificate)
+    try:
+        offer = sdp(*phone.rtp_ports, key=phone.key)
+        answer = phone.invite(offer)
+        assert "RTP/SAVP 8" in answer.body
+        assert answer.headers["contact"] == f"<sip:127.0.0.1:{tls_port};transport=tls>"
+        phone.say(samples(ANNA, TEST, 8))
+        until(lambda: streams(service)[0]["net_speech_s"] >= 4)
+        assert phone.bye().status == 200
+        # Its key would be for all to read.
+        assert caller(service).invite(offer).status == 488
+    finally:
+        phone.close()
+        service.stop()
 
 
 def test_strangers_and_wrong_passwords(model_dir: Path, tmp_path: Path, caller: MakeCaller) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from voice_verify.telephony.agent import Counters
-from voice_verify.telephony.sip import Request, Response, ServerTransaction, SipError, reply
+from voice_verify.telephony.sip import Request, ServerTransaction, SipError, reply
 from voice_verify.telephony.sip.clock import Clock
 from voice_verify.telephony.uas import bodies, ends, refusals
 from voice_verify.telephony.uas.bodies import Content
@@ -17,6 +17,7 @@ from voice_verify.telephony.uas.dialog import Dialog, DialogId
 from voice_verify.telephony.uas.ends import End
 from voice_verify.telephony.uas.keeping import SessionKeeper
 from voice_verify.telephony.uas.media import CallMedia
+from voice_verify.telephony.uas.refresh import Refresh
 from voice_verify.telephony.uas.refusals import Refusal
 from voice_verify.telephony.uas.requests import takes_update, timer_for
 from voice_verify.telephony.uas.session_timer import Answered
@@ -57,8 +58,16 @@ class Call:
         self._confirmation: Confirmation | None = None
         # Ended by us before the ACK came, which no BYE may overtake (RFC 3261, section 15).
         self._farewell: End | None = None
+        refresh = Refresh(
+            self.dialog,
+            media,
+            context.wire,
+            [("Contact", contact), refusals.ALLOW],
+            flow=lambda: self._flow,
+            nothing_agreed=lambda: self.end(ends.NO_MEDIA_AGREED),
+        )
         self._keeper = SessionKeeper(
-            context.clock, context.spawn, self, lambda: self.end(ends.SESSION_EXPIRED), takes_update(invite.request)
+            context.clock, context.spawn, refresh, lambda: self.end(ends.SESSION_EXPIRED), takes_update(invite.request)
         )
 
     def start(self, invite: ServerTransaction, content: Content) -> None:
@@ -135,30 +144,6 @@ class Call:
         if self._farewell is not None:
             self._leave(self._farewell)
 
-    async def refresh(self, *, update: bool, headers: list[tuple[str, str]]) -> Response:
-        """For the keeper: ask the peer whether the session is still there; raises SipError."""
-        request = self.dialog.request("UPDATE" if update else "INVITE")
-        for header in [*self._headers[:2], *headers]:
-            request.headers.add(*header)
-        if not update:
-            request.headers.add("Content-Type", bodies.SDP)
-            request.body = self._media.body
-        cseq = request.cseq.number
-        response = await self._context.wire.request(request, self._flow, self.dialog.next_hop)
-        if not update and response.status < 300:
-            self._context.wire.ack(self.dialog.request("ACK", cseq=cseq), self._flow, response)
-            self._take_answer_to_refresh(response)
-        return response
-
-    def _take_answer_to_refresh(self, response: Response) -> None:
-        try:
-            answer = bodies.read(response).session
-        except Refusal:
-            answer = None
-        # Without a description nothing is changed, whatever RFC 3264 asks for.
-        if answer is not None and not self._media.take_answer(answer):
-            self.end(ends.NO_MEDIA_AGREED)
-
     def _asked_to_change(self, transaction: ServerTransaction) -> None:
         """A re-INVITE or an UPDATE; raises Refusal."""
         if self._pending is not None:
@@ -177,31 +162,29 @@ class Call:
         self._work = self._context.spawn(self._negotiate(transaction, content, timer))
 
     async def _negotiate(self, transaction: ServerTransaction, content: Content, timer: Answered) -> None:
-        invited = transaction.request.method == "INVITE"
-        body = b""
         try:
             async with asyncio.timeout(_OPEN_S):
-                self._media.learn(content.metadata)
-                if content.session is not None:
-                    body = await self._media.take_offer(content.session)
-                elif invited:
-                    body = await self._media.make_offer()
+                body = await self._described(transaction, content)
+            self._accept(transaction, body, timer, offered=body != b"" and content.session is None)
         except Refusal as refusal:
             self._refuse(transaction, refusal)
-            return
         except TimeoutError:
             self._refuse(transaction, refusals.slow_service())
-            return
         except Exception:
-            # A description that nobody thought of must not leave a call that never ends.
+            # An offer that nobody thought of must not leave a call that never ends.
             log.exception("an offer could not be answered", extra={"fields": {"call_id": self.dialog.id.call_id}})
             self._refuse(transaction, refusals.internal_error())
-            return
-        self._pending = None
-        self.dialog.refresh_target(transaction.request)
-        self._accept(transaction, body, timer, offered=invited and content.session is None)
+
+    async def _described(self, transaction: ServerTransaction, content: Content) -> bytes:
+        """Our description for the answer, empty for a refresh that asks for none; raises Refusal."""
+        self._media.learn(content.metadata)
+        if content.session is not None:
+            return await self._media.take_offer(content.session)
+        return await self._media.make_offer() if transaction.request.method == "INVITE" else b""
 
     def _accept(self, transaction: ServerTransaction, body: bytes, timer: Answered, *, offered: bool) -> None:
+        self._pending = None
+        self.dialog.refresh_target(transaction.request)
         streams = [("X-Stream-UUID", f"{uuid};label={label}") for label, uuid in self._media.uuids.items()]
         response = reply(
             transaction.request,

@@ -6,11 +6,11 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from voice_verify.telephony.sip import Response, SipError
 from voice_verify.telephony.sip.clock import PATIENCE, Clock, Timer
 from voice_verify.telephony.uas import session_timer
+from voice_verify.telephony.uas.refresh import Refresh
 from voice_verify.telephony.uas.session_timer import BadTimer, SessionTimer
 
 # After an answer that says nothing about the session, such as 500.
@@ -19,19 +19,13 @@ _RETRY_S = 10.0
 _GLARE_S = 2.0
 
 
-class Refreshes(Protocol):
-    """What a call lets its keeper do. `update`: by UPDATE; else by a re-INVITE, whose answer it takes."""
-
-    async def refresh(self, *, update: bool, headers: list[tuple[str, str]]) -> Response: ...
-
-
 @dataclass
 class SessionKeeper:
     """`expired` is called when nobody keeps the session; `allows_update`: the peer takes UPDATE (RFC 3311)."""
 
     clock: Clock
     spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
-    call: Refreshes
+    refresh: Refresh
     expired: Callable[[], None]
     allows_update: bool = False
 
@@ -86,7 +80,7 @@ class SessionKeeper:
         ]
         try:
             async with asyncio.timeout(PATIENCE):
-                response = await self.call.refresh(update=self.allows_update, headers=headers)
+                response = await self.refresh.send(update=self.allows_update, headers=headers)
             self._answered(timer, response)
         except (SipError, TimeoutError, BadTimer):
             self.expired()

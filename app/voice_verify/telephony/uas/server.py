@@ -60,8 +60,15 @@ class UserAgentServer:
         try:
             self._take(transaction)
         except Refusal as refusal:
-            self._context.counters.add("refusals", kind=refusal.kind)
-            transaction.reply(refusal.status, refusal.reason, headers=refusal.headers)
+            self._refuse(transaction, refusal)
+        except Exception:
+            # A transaction without an answer would stay.
+            log.exception("a request could not be served", extra={"fields": {"call_id": transaction.request.call_id}})
+            self._refuse(transaction, refusals.internal_error())
+
+    def _refuse(self, transaction: ServerTransaction, refusal: Refusal) -> None:
+        self._context.counters.add("refusals", kind=refusal.kind)
+        transaction.reply(refusal.status, refusal.reason, headers=refusal.headers)
 
     def acknowledged(self, ack: Request, flow: Flow) -> None:
         """An ACK of a 2xx; there is no answer to one, so one for no call is dropped."""

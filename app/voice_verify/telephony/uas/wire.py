@@ -37,10 +37,10 @@ class Wire:
         """The final answer; raises SipError."""
         return await self._sip.request(request, await self._way(flow, next_hop))
 
-    def ack(self, ack: Request, flow: Flow, answers: Response) -> None:
+    async def ack(self, ack: Request, flow: Flow, next_hop: str, answers: Response) -> None:
         """Acknowledge a 2xx; never fails, as it comes again when the ACK gets lost."""
         try:
-            self._sip.send_ack(ack, flow, answers=answers)
+            self._sip.send_ack(ack, await self._way(flow, next_hop), answers=answers)
         except TransportFailed as error:
             log.info("an ACK could not be sent: %s", error.message)
 
@@ -56,4 +56,5 @@ class Wire:
         host = address(uri.host)
         if host is None or host != address(flow.remote.host):
             return flow
-        return await self._transports.connect(Endpoint(flow.transport, flow.remote.host, uri.port or _PORT))
+        there = Endpoint(flow.transport, flow.remote.host, uri.port or _PORT)
+        return flow if there == flow.remote and not flow.closed else await self._transports.connect(there)
