@@ -39,6 +39,7 @@ _MODULES = [
     "test_network",
     "test_access",
     "test_verification",
+    "test_calls",
     "test_bad_input",
     "test_no_data_disk",
     "test_wrong_configuration",
