@@ -119,27 +119,30 @@ class RtpStream:
     def turn(self, wall: float, now: float, *, control: bool) -> None:
         """Read what came since the last turn, with `control` RTCP too."""
         self._wall, self._now = wall, now
-        self._read()
-        self._order.expire(wall)
+        self._order.expire(self._read())
         if control and self._open:
             self._read_control()
             if self._control.due(wall):
                 self._report(bye=False)
 
-    def _read(self) -> None:
+    def _read(self) -> float:
+        """Until when all that came has been read: now, or earlier when a stall left more than a turn takes."""
+        arrival = self._wall
         flooded = self._timeline.handed_s > self._now - self._opened + _MAX_AHEAD_S
         for _ in range(_PACKETS_A_TURN):
             try:
                 data, ancillary, flags, source = self._pair.rtp.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)
             except OSError:
-                break
+                return self._wall
+            arrival = self._arrival(ancillary)
             if flooded:
                 self._stats.flooded += 1
             elif flags:
                 # Cut off: nothing of ours is so long.
                 self._stats.malformed += 1
             else:
-                self._take(data, self._arrival(ancillary), source[:2])
+                self._take(data, arrival, source[:2])
+        return arrival
 
     def _read_control(self) -> None:
         for _ in range(_RTCP_A_TURN):

@@ -350,17 +350,36 @@ def test_what_a_stall_left_in_the_socket_is_all_heard(line: OpenLine) -> None:
     assert stream.stats.overflowed == 0
 
 
+def test_what_a_stall_left_for_the_next_turn_is_not_late(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    # The swap lies where the first turn ends.
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    peer.send(*map(spoken, (*range(10, 137), 138, 137, *range(139, 150))))
+    call.turn(4)
+    call.turn(0.1)
+    assert call.heard == all_of(*range(150))
+    assert stream.stats.lost == 0
+
+
 def test_what_the_kernel_dropped_is_counted(line: OpenLine) -> None:
     call = line()
     stream = call.open()
-    call.peer().send(*map(spoken, range(3000)))
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    peer.send(*map(spoken, range(10, 3000)))
     for _ in range(24):
         call.turn(1)
-    call.peer().send(spoken(3000))
+    # The kernel tells it with the next packet.
+    peer.send(spoken(3000))
     call.turn(1)
     stats = stream.stats
     assert stats.overflowed > 1000
-    assert stats.packets + stats.overflowed + stats.foreign == 3001
+    assert stats.packets + stats.overflowed == 3001
+    assert stats.lost == stats.overflowed
 
 
 @pytest.mark.parametrize(
