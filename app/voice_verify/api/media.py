@@ -58,7 +58,12 @@ async def media(websocket: WebSocket) -> None:
     finally:
         services.metrics.media_connections.labels(protocol.value, outcome).inc()
         if outcome != "ok":
-            log.warning("media connection failed", extra={"fields": {"protocol": protocol, "code": outcome}})
+            fields = {"protocol": protocol, "code": outcome, "peer": _peer(websocket)}
+            log.warning("media connection failed", extra={"fields": fields})
+
+
+def _peer(websocket: WebSocket) -> str:
+    return websocket.client.host if websocket.client else ""
 
 
 async def _serve(websocket: WebSocket, services: Services, protocol: Name) -> str:
@@ -67,8 +72,7 @@ async def _serve(websocket: WebSocket, services: Services, protocol: Name) -> st
     agreed = [name for name in handshake.subprotocols if name in adapter.subprotocols]
     await websocket.accept(subprotocol=agreed[0] if agreed else None)
     wire = WebSocketWire(websocket, adapter, services.settings.websocket_frame_kb * 1024)
-    peer = websocket.client.host if websocket.client else ""
-    return await Connection(wire, adapter, handshake, services.streams, peer).run()
+    return await Connection(wire, adapter, handshake, services.streams, _peer(websocket)).run()
 
 
 class WebSocketWire:

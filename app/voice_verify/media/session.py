@@ -57,7 +57,9 @@ class Session:
             try:
                 call = Call(started.call_id, started.caller, started.callee, participant=role)
                 decoder = _decoder(started.format, channel)
-                stream = self._stream(call, asked, started.uuid) if role == "customer" else self._new(call)
+                # That of the customer, where there is one.
+                is_first = not self._legs
+                stream = self._stream(call, asked, started.uuid) if is_first else self._new(call)
                 listener = partial(self._tell, stream.uuid)
                 stream.attach(decoder, self._peer, listener, protocol=self._adapter.name.value, call=call)
                 self._legs.append(Leg(channel, stream, decoder, listener))

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from ..conftest import StartService
 from ..running import Service, problem
 from . import exchange, peer
 
@@ -94,6 +95,17 @@ def test_twilio_is_let_in_by_its_signature_of_the_url(service: Service) -> None:
         assert peer.closed(connection) == (1000, "client_closed")
     for wrong in (_twilio(f"{url}/other"), _twilio(url, token="0" * 32), _twilio(url).lower(), "", "é"):
         problem(peer.refused(service, TWILIO, **{"X-Twilio-Signature": wrong}), 401, "unauthenticated")
+
+
+def test_twilio_may_be_given_another_name_than_the_service_sees(start_service: StartService, database: object) -> None:
+    behind = start_service(public_ws_url="ws://calls.example.com/")
+    behind.prepare("integrator", "operator")
+    with behind.client("operator") as operator:
+        operator.put(f"{PATH}/twilio/{ACCOUNT}", json={"secret": TOKEN}).raise_for_status()
+    with peer.dial(behind, TWILIO, **{"X-Twilio-Signature": _twilio("wss://calls.example.com/stream/twilio")}):
+        pass
+    forged = {"X-Twilio-Signature": _twilio("wss://a.example/stream/twilio"), "X-Forwarded-Host": "a.example"}
+    problem(peer.refused(behind, TWILIO, **forged), 401, "unauthenticated")
 
 
 def test_an_account_of_twilio_sends_its_own_calls_only(service: Service) -> None:
