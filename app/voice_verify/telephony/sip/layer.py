@@ -20,7 +20,8 @@ from voice_verify.telephony.sip.transport.transports import Transports
 
 log = logging.getLogger(__name__)
 
-# A transaction over UDP is kept for 32 s: 150 requests a second, which 350 calls of three minutes do not make.
+# A transaction over UDP is kept for 32 s: 150 requests a second, which 350 calls of three minutes do not make. What
+# belongs to a call that runs, its BYE above all, is taken beyond that.
 _TRANSACTIONS = 5000
 
 
@@ -91,9 +92,10 @@ class Sip:
                 self.on_ack(request, flow)
         elif known is not None:
             known.repeated()
-        elif len(self._servers) >= _TRANSACTIONS:
+        elif len(self._servers) >= (_TRANSACTIONS if request.to_tag is None else 2 * _TRANSACTIONS):
+            # Not 503: a proxy would leave this server alone, also for the calls that run (section 21.5.4).
             self._count("sip_transactions_full")
-            self._answer(flow, request, 503, None, ("Retry-After", "10"))
+            self._answer(flow, request, 480, None, ("Retry-After", "10"))
         elif request.method != "CANCEL" and self._came_before(request):
             self._count("sip_merged_requests")
             self._answer(flow, request, 482)

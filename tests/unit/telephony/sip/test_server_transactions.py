@@ -241,8 +241,10 @@ def test_refuses_more_transactions_than_it_holds(
     for number in range(3):
         agent.sip.received(wire, request("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"{number}"))
     assert len(agent.requests) == 2
-    assert wire.statuses == [503]
+    assert wire.statuses == [480]
     assert counts["sip_transactions_full"] == 1
+    agent.sip.received(wire, request("BYE", branch="z9hG4bKbye", to="<sip:bot@example.com>;tag=ours"))
+    assert len(agent.requests) == 3
 
 
 def test_a_fault_of_the_user_ends_nothing(agent: Agent, wire: Wire, counts: Counts) -> None:
