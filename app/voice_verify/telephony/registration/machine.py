@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from voice_verify._generated import SIP_PORT, SIPS_PORT
 from voice_verify.telephony.agent import LastError, PbxInstance, PbxState, RegistrationState
 from voice_verify.telephony.registration import answers, faults
 from voice_verify.telephony.registration.faults import ErrorCode, Fault
@@ -32,7 +33,7 @@ _AT_ONCE_S = 1.0
 # Both a proxy and the registrar may ask for credentials, and each nonce may be stale once.
 _MAX_CHALLENGES = 4
 
-_DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
+_DEFAULT_PORT = {"udp": SIP_PORT, "tcp": SIP_PORT, "tls": SIPS_PORT}
 
 
 @dataclass(frozen=True)

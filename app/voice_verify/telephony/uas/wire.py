@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from voice_verify._generated import SIP_PORT
 from voice_verify.telephony.sip import (
     Endpoint,
     Flow,
@@ -19,8 +20,6 @@ from voice_verify.telephony.sip import (
 from voice_verify.telephony.uas.source import address
 
 log = logging.getLogger(__name__)
-
-_PORT = 5060
 
 
 class Wire:
@@ -56,5 +55,5 @@ class Wire:
         host = address(uri.host)
         if host is None or host != address(flow.remote.host):
             return flow
-        there = Endpoint(flow.transport, flow.remote.host, uri.port or _PORT)
+        there = Endpoint(flow.transport, flow.remote.host, uri.port or SIP_PORT)
         return flow if there == flow.remote and not flow.closed else await self._transports.connect(there)
