@@ -26,6 +26,10 @@ class Pbxs:
     def configure(self, instances: Sequence[PbxInstance]) -> None:
         """These are all of them now."""
         self._instances = tuple(instances)
+        for instance in instances:
+            literal = address(instance.host)
+            if literal is not None:
+                self._addresses[instance.host] = {literal}
 
     async def look_up(self) -> None:
         """Find the addresses of all hosts, again and again; runs until it is cancelled."""

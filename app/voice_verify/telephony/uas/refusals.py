@@ -12,6 +12,9 @@ METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO")
 _KNOWN = frozenset({"REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"})
 EXTENSIONS = ("timer", "siprec")
 
+# Of these there may be very many: nothing is kept of them.
+FLOODS = frozenset({"forbidden_peer", "too_many_failures", "too_many_calls"})
+
 ALLOW = ("Allow", ", ".join(METHODS))
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 ACCEPT = ("Accept", "application/sdp, multipart/mixed, application/rs-metadata+xml")

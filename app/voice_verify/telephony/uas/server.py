@@ -69,6 +69,9 @@ class UserAgentServer:
     def _refuse(self, transaction: ServerTransaction, refusal: Refusal) -> None:
         self._context.counters.add("refusals", kind=refusal.kind)
         transaction.reply(refusal.status, refusal.reason, headers=refusal.headers)
+        if refusal.kind in refusals.FLOODS:
+            # What comes again is refused again (RFC 3261, section 8.2.7).
+            transaction.abandon()
 
     def acknowledged(self, ack: Request, flow: Flow) -> None:
         """An ACK of a 2xx; there is no answer to one, so one for no call is dropped."""

@@ -33,6 +33,8 @@ def test_only_peers_may_call(play: Play) -> None:
         assert await status_of(stranger) == 403
         assert (await stranger.ask("OPTIONS")).status == 403
         assert world.count("refusals", "forbidden_peer") == 2
+        # However many there are, they take no room from others.
+        assert len(world.sip._servers) == 2
 
     play(scenario, peers=("192.0.2.0/24", "2001:db8::/32"))
 
@@ -152,7 +154,6 @@ def test_limits_the_new_calls_of_one_source(play: Play) -> None:
 
 def test_knows_which_pbx_calls(play: Play) -> None:
     async def scenario(world: World) -> None:
-        await world.pbxs.refresh()
         phone = Phone(world, "127.0.0.9")
         phone.target = "sip:other@203.0.113.5"
         assert await status_of(phone) == 200
@@ -172,6 +173,15 @@ def test_knows_which_pbx_calls(play: Play) -> None:
         accounts={"anna": "secret"},
         peers=("192.0.2.0/24",),
     )
+
+
+def test_knows_a_pbx_by_its_name(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        assert await status_of(Phone(world, "127.0.0.1")) == 403
+        await world.pbxs.refresh()
+        assert await status_of(Phone(world, "127.0.0.1")) == 200
+
+    play(scenario, pbx=(instance("localhost"),), peers=("192.0.2.0/24",))
 
 
 @pytest.mark.parametrize("sources", [1, 20_000])
