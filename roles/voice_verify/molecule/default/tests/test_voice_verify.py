@@ -41,6 +41,22 @@ def test_licence_is_installed_and_the_service_believes_signatures_only(host: Hos
     assert "does not trust" in health["licence"]["problems"][0]
 
 
+def test_calls_come_in_over_loopback_only_and_media_from_everywhere(host: Host) -> None:
+    checks = json.loads(host.check_output("python3 -c %s http://127.0.0.1:8000/health/ready", GET))["checks"]
+    assert [check["ok"] for check in checks if check["name"] == "telephony"] == [True]
+    sockets = host.check_output("ss --no-header --listening --numeric --udp --tcp").splitlines()
+    listening = {(line.split()[0], line.split()[4]) for line in sockets}
+    assert {entry for entry in listening if entry[1].endswith(":5070")} == {
+        ("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5070"),
+    }  # fmt: skip
+    assert "VV_RTP_HOST=0.0.0.0" in host.file("/etc/voice-verify/voice-verify.env").content_string.splitlines()
+
+
+def test_opus_can_be_decoded(host: Host) -> None:
+    find = "from voice_verify.telephony.rtp import opus; print(opus.library() is not None)"
+    assert host.check_output("/opt/voice-verify/venv/bin/python -c %s", find) == "True"
+
+
 def test_service_runs_as_its_own_account(host: Host) -> None:
     pid = host.check_output("systemctl show --property=MainPID --value voice-verify")
     assert host.check_output("stat --format=%%U /proc/%s", pid) == "voice-verify"
