@@ -175,7 +175,7 @@ class Registrant:
                 async with asyncio.timeout(min(left, KEEP_ALIVE_S)):
                     await flow.wait_closed()
             if flow.closed:
-                raise Fault(ErrorCode.connection_lost, "the PBX closed the connection")
+                raise Fault(ErrorCode.connection_lost, "the connection to the PBX is gone")
             if not await self._keep_alive(flow, end - loop.time()):
                 return
 
