@@ -126,14 +126,17 @@ class RtpStream:
                 self._report(bye=False)
 
     def _read(self) -> float:
-        """Until when all that came has been read: now, or earlier when a stall left more than a turn takes."""
+        """Until when all that came has been read.
+
+        Earlier than the turn when a stall left more than that takes, later when the stall was in the turn itself.
+        """
         arrival = self._wall
         flooded = self._timeline.handed_s > self._now - self._opened + _MAX_AHEAD_S
         for _ in range(_PACKETS_A_TURN):
             try:
                 data, ancillary, flags, source = self._pair.rtp.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)
             except OSError:
-                return self._wall
+                return max(arrival, self._wall)
             arrival = self._arrival(ancillary)
             if flooded:
                 self._stats.flooded += 1

@@ -364,6 +364,21 @@ def test_what_a_stall_left_for_the_next_turn_is_not_late(line: OpenLine) -> None
     assert stream.stats.lost == 0
 
 
+def test_a_stall_in_the_middle_of_a_turn_makes_nothing_late(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    peer.send(spoken(11))
+    # The turn began five seconds before the packet came.
+    call.turn(-5)
+    peer.send(*map(spoken, (10, 12, 13, 14)))
+    call.turn()
+    assert call.heard == all_of(*range(15))
+    assert stream.stats.lost == 0
+
+
 def test_what_the_kernel_dropped_is_counted(line: OpenLine) -> None:
     call = line()
     stream = call.open()
