@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from voice_verify.audio.g711 import decode_alaw
 
-ANSWER_S = 20.0
+# Machines are busy; nobody waits that long for what comes.
+ANSWER_S = 60.0
 # Of one packet.
 _PACKET_S = 0.02
 

@@ -43,7 +43,7 @@ def started(folder: Path, model_dir: Path, **settings: Any) -> Service:
     service.prepare("integrator", "operator")
     service.start()
     with service.client("") as client:
-        until(lambda: check(client.get("/health/ready").json())["state"] == "ok", 60)
+        until(lambda: check(client.get("/health/ready").json())["state"] == "ok", 180)
     return service
 
 
