@@ -265,8 +265,11 @@ def run(agent: Agent) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure()
     # Two sockets for each call and the connections of peers: more than many a default allows.
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < most:
+        # A sandbox may forbid it; then fewer calls come in.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     status = uvloop.run(_serve(socket.socket(fileno=int(sys.argv[1])), agent))
     logging.shutdown()
     sys.exit(status)
