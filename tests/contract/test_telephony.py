@@ -32,8 +32,8 @@ def start(model_dir: Path, tmp_path: Path) -> Iterator[StartTelephony]:
     def begin(**settings: Any) -> Telephony:
         service = telephony.make(tmp_path, model_dir, f"sqlite:///{tmp_path}/own.db", **settings)
         service.prepare("integrator", "operator")
-        service.start()
         started.append(service)
+        service.start()
         return Telephony(service)
 
     yield begin
