@@ -198,7 +198,7 @@ def with_tls(first: Guest) -> Certificates:
         f"cat > /run/own.pem && vv-setup set domain={domain} certificate=@/run/own.pem && rm /run/own.pem",
         timeout_s=first.slow(REPLY_LIMIT_S),
     )
-    for port in ("https", "api_tls"):
+    for port in ("https", "api_tls", "sips"):
         first.until(f"TLS on {port}", lambda port=port: first.served_certificate(port), SETTLE_LIMIT_S)
     return made
 
