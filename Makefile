@@ -62,6 +62,10 @@ test-unit: deps-test model ## Units: no network, no service | 4 min
 test-contract: deps-test model ## The running service against its contract, SQLite and PostgreSQL | 10 min
 	@$(PYTEST) -n auto --dist loadgroup tests/contract
 
+.PHONY: test-media
+test-media: deps-test model ## Calls of sipp, baresip, Kamailio and a SIPREC source to the running service | root; 4 min
+	@$(PYTEST) tests/media
+
 .PHONY: test-upgrade-sample
 test-upgrade-sample: deps-test ## Upgrades on doubles and real machines, a fault at some of their calls | root, an image; 10 min
 	@# One worker for each platform and one for the rest: they mostly wait.
@@ -88,6 +92,10 @@ bench-engine: deps-test model ## Calls a core, latency, memory; options N= calls
 .PHONY: bench-rtp
 bench-rtp: deps-test ## Receiving 50 and 150 calls: CPU, loss, exactness on a bad line; option SECONDS= | 2 quiet cores; 4 min
 	@$(BIN)/python -m tests.load.rtp $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: bench-calls
+bench-calls: deps-test model ## SIP calls with real speech, also over a bad road; options N=, SECONDS=, DATABASE=sqlite | root, 2 quiet cores; 4 min
+	@$(BIN)/python -m tests.load.calls $(if $(N),--calls $(N)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
 .PHONY: bench-publish
 bench-publish: deps-test ## Upload to AWS's double, next to a plain S3 upload of the same disk | an image, 3 GB of disk; 2 min

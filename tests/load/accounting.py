@@ -13,6 +13,8 @@ TICKS_S = os.sysconf("SC_CLK_TCK")
 PARTS = "vv_cpu_seconds"
 # The others are of the API process.
 ENGINE_PARTS = ("vad", "features", "embedding", "engine_other")
+# In the command line of its process.
+TELEPHONY = b"voice_verify.telephony"
 # Fields of /proc/PID/stat after the name, see proc(5): utime, stime, cutime, cstime.
 UTIME, STIME, CUTIME, CSTIME = 11, 12, 13, 14
 
@@ -27,21 +29,23 @@ class Memory:
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds since the start: of the API process, of those it started, of PostgreSQL, and by part as published."""
+    """CPU seconds since the start: of the API, engine and telephony processes, of PostgreSQL, by part as published."""
 
     api: float
     engine: float
+    telephony: float
     postgresql: float
     parts: dict[str, float]
 
     @property
     def total(self) -> float:
-        return self.api + self.engine + self.postgresql
+        return self.api + self.engine + self.telephony + self.postgresql
 
     def since(self, before: Usage) -> Usage:
         return Usage(
             self.api - before.api,
             self.engine - before.engine,
+            self.telephony - before.telephony,
             self.postgresql - before.postgresql,
             {part: seconds - before.parts.get(part, 0.0) for part, seconds in self.parts.items()},
         )
@@ -55,15 +59,19 @@ class Usage:
             "API process, rest": self.api - sum(api.values()),
             **engine,
             "engine process, rest": self.engine - sum(engine.values()),
+            **({"telephony": self.telephony} if self.telephony else {}),
             "PostgreSQL": self.postgresql,
         }
 
 
 def usage(service: int, postgresql: int | None, metrics_url: str) -> Usage:
     """What the service with that process identity and its database server have used."""
+    started = children(service)
+    telephony = [child for child in started if TELEPHONY in Path(f"/proc/{child}/cmdline").read_bytes()]
     return Usage(
         api=_cpu_s(service),
-        engine=sum(cpu_s(child) for child in children(service)),
+        engine=sum(cpu_s(child) for child in started if child not in telephony),
+        telephony=sum(cpu_s(child) for child in telephony),
         postgresql=cpu_s(postgresql) if postgresql else 0.0,
         parts=_published(metrics_url),
     )

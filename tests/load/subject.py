@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from tests.contract import postgresql
 from tests.contract.running import Service
@@ -36,6 +39,11 @@ class Subject:
     def stop(self) -> None:
         self._service.stop()
 
+    def get(self, path: str) -> httpx.Response:
+        """What a viewer reads."""
+        with self._service.client("viewer") as client:
+            return client.get(path)
+
     def usage(self) -> Usage:
         return accounting.usage(self._service.pid, self._database_server, f"{self._service.url}/metrics")
 
@@ -53,8 +61,8 @@ class Subject:
 
 
 @contextmanager
-def running(model_dir: Path, database: str, core: int) -> Iterator[Subject]:
-    """The service and its database server ("postgresql" or "sqlite"), all on `core`."""
+def running(model_dir: Path, database: str, core: int, **settings: Any) -> Iterator[Subject]:
+    """The service and its database server ("postgresql" or "sqlite"), all on `core`; with `settings` of Service."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vv-bench-")))
         url, server = f"sqlite:///{folder}/bench.db", None
@@ -62,8 +70,8 @@ def running(model_dir: Path, database: str, core: int) -> Iterator[Subject]:
             with machine.pinned(core):
                 server = stack.enter_context(postgresql.server(durable=True))
             url = server.create_database("bench")
-        service = Service(folder, model_dir, url, max_streams=MAX_STREAMS, engine_threads=1)
-        service.prepare("integrator")
+        service = Service(folder, model_dir, url, max_streams=MAX_STREAMS, engine_threads=1, **settings)
+        service.prepare("integrator", "viewer")
         subject = Subject(service, core, server.pid if server else None)
         subject.start({})
         stack.callback(subject.stop)

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from .network import Host
 
-RATE = 8000
+SPEECH_RATE = 8000
+# Recordings are given at the rate of the codec: baresip's own resampler takes away all above 2 kHz.
+RATES = {"g722": 16_000, "opus": 48_000}
 START_S = 20
 EVENT_S = 20
 CONTROL = 4444
@@ -66,8 +69,10 @@ class Phone:
     ) -> None:
         """`account` is a line of baresip's accounts file; `authority` is whose certificates it trusts."""
         folder.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / "speech.wav", speech, RATE, subtype="PCM_16")
-        values = {"speech": folder / "speech.wav", "rate": RATE, "address": host.address, "control": CONTROL}
+        rate = next((rate for codec, rate in RATES.items() if codec in account), SPEECH_RATE)
+        said = soxr.resample(speech, SPEECH_RATE, rate)
+        soundfile.write(folder / "speech.wav", said, rate, subtype="PCM_16")
+        values = {"speech": folder / "speech.wav", "rate": rate, "address": host.address, "control": CONTROL}
         (folder / "config").write_text(CONFIGURATION.format(**values, authority=authority or ""))
         (folder / "accounts").write_text(f"{account}\n")
         (folder / "contacts").touch()

@@ -4,6 +4,7 @@ import itertools
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -83,7 +84,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def start(network: Network, authority: Authority, model_dir: Path) -> Callable[..., Service]:
     """Starts a service that takes calls at the network's address, once the one before it was stopped."""
 
-    def start(folder: Path, **settings: object) -> Service:
+    def start(folder: Path, **settings: Any) -> Service:
         certificate, key = authority.issue(network.address)
         running = Service(
             folder,
@@ -158,6 +159,12 @@ def phone(host: Callable[[], Host], authority: Authority, tmp_path: Path) -> Ite
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture(params=["udp", "tcp"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What sipp speaks; baresip speaks TLS."""
+    return str(request.param)
 
 
 @pytest.fixture

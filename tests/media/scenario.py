@@ -52,7 +52,7 @@ class Scenario:
         self._invited_at = len(self._steps)
         headers = f"{headers}\n" if headers else ""
         headers = headers if self._established else self._headers + headers
-        return self._send("INVITE", self.offer() if body is None else body, headers=headers, response_time=True)
+        return self._send("INVITE", self.offer() if body is None else body, headers=headers)
 
     def request(self, method: str, body: str = "", *, headers: str = "") -> Self:
         """Any other request of the call, which is answered with a final response of its own."""
@@ -72,8 +72,7 @@ class Scenario:
             )
         self._established = self._established or status == 200
         authentication = ' auth="true"' if status in (401, 407) else ""
-        time = ' rtd="true"' if status == 200 else ""
-        self._steps.append(f'<recv response="{status}"{authentication}{time} rrs="true">{action}</recv>')
+        self._steps.append(f'<recv response="{status}"{authentication} rrs="true">{action}</recv>')
         return self
 
     def receive_request(self, method: str) -> Self:
@@ -119,9 +118,7 @@ class Scenario:
         """The branch of a message is named by how many steps before this one it was sent."""
         return f"[branch-{len(self._steps) - self._invited_at}]"
 
-    def _send(
-        self, method: str, body: str, *, headers: str = "", branch: str = BRANCH, response_time: bool = False
-    ) -> Self:
+    def _send(self, method: str, body: str, *, headers: str = "", branch: str = BRANCH) -> Self:
         in_dialog = self._established or method == "ACK"
         target = "[next_url]" if self._established else "sip:[service]@[remote_ip]:[remote_port];transport=[transport]"
         lines = [
@@ -138,7 +135,7 @@ class Scenario:
             *(["Content-Type: application/sdp"] if body else []),
             "Content-Length: [len]",
         ]
-        attributes = ("" if method == "ACK" else ' retrans="500"') + (' start_rtd="true"' if response_time else "")
+        attributes = "" if method == "ACK" else ' retrans="500"'
         return self._message("\n".join(lines) + "\n\n" + body, attributes)
 
     def _message(self, text: str, attributes: str = "") -> Self:

@@ -25,20 +25,31 @@ class Caller:
         service: str = "voice",
         transport: str = "udp",
         calls: int = 1,
+        rate: int | None = None,
+        trace: bool = True,
         options: Sequence[str] = (),
     ) -> None:
         """`target` is address:port, `service` the user that is called, `options` are sipp's own.
 
-        All `calls` start together.
+        All `calls` start together, or `rate` in a second; `trace` keeps their messages.
         """
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "scenario.xml"
         file.write_text(scenario.xml())
         command = ["sipp", "-sf", str(file), target, "-i", host.address, "-mi", host.address, "-s", service]
-        command += ["-t", {"udp": "u1", "tcp": "t1"}[transport], "-m", str(calls), "-l", str(calls), "-r", str(calls)]
-        command += ["-trace_msg", "-message_file", str(self._messages), "-trace_err", "-error_file", str(self._errors)]
-        command += ["-nostdin", *options]
+        command += [
+            "-t",
+            {"udp": "u1", "tcp": "t1"}[transport],
+            "-m",
+            str(calls),
+            "-l",
+            str(calls),
+            "-r",
+            str(rate or calls),
+        ]
+        command += ["-trace_msg", "-message_file", str(self._messages)] if trace else []
+        command += ["-trace_err", "-error_file", str(self._errors), "-nostdin", *options]
         with (folder / "screen").open("wb") as screen:
             self._process = host.popen(command, stdout=screen, stderr=screen, cwd=folder)
 
@@ -49,9 +60,9 @@ class Caller:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def succeed(self) -> None:
+    def succeed(self, seconds: float = END_S) -> None:
         """Wait for the end of the calls, which must all have gone as the scenario says."""
-        status = self._process.wait(timeout=END_S)
+        status = self._process.wait(timeout=seconds)
         assert status == SUCCESSFUL, f"sipp ended with {status}: {self.errors()}\n{self.messages()[-6000:]}"
 
     def kill(self) -> None:

@@ -1,0 +1,103 @@
+"""The findings as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .bench import Result
+
+UTILISATION = 0.6
+
+
+def write(results: Mapping[str, Result], machine: Mapping[str, str], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    runs = {name: _run(result) for name, result in results.items()}
+    file.write_text(json.dumps({"machine": machine, "runs": runs}, indent=2) + "\n")
+
+
+def show(results: Mapping[str, Result], console: Console) -> None:
+    console.print(_calls(results))
+    console.print(_parts(results))
+
+
+def _calls(results: Mapping[str, Result]) -> Table:
+    table = Table(title="Telephone calls with real speech", title_justify="left", caption_justify="left")
+    for heading in ("run", "calls", "held", "seconds", "core", "calls a core", "decision p50", "p95", "p99", "max"):
+        table.add_column(heading, justify="left" if heading == "run" else "right")
+    for heading in ("late p99", "late max", "lost", "failed", "load gen."):
+        table.add_column(heading, justify="right")
+    for name, result in results.items():
+        latency, late = result.latency_ms, result.late_ms
+        table.add_row(
+            name,
+            str(result.shape.calls),
+            str(result.held),
+            f"{result.seconds:.0f}",
+            f"{result.usage.total / result.seconds:.0%}",
+            f"{UTILISATION / result.cpu_per_call_s:.0f}",
+            *(f"{value:.0f} ms" for value in (latency.p50, latency.p95, latency.p99, latency.max, late.p99, late.max)),
+            f"{result.lost_audio_s:.2f} s",
+            str(result.failed()),
+            f"{sum(result.generator_s.values()) / result.seconds:.0%}",
+        )
+    table.caption = (
+        f"calls a core: at {UTILISATION:.0%} of it, with everything that the service and its database use. "
+        "decision: from when a query was due until its answer.\nlate: how much later than at best the audio was heard; "
+        "audio comes in whole windows, so up to a second is no lateness. lost: sent and not on the timeline."
+    )
+    return table
+
+
+def _parts(results: Mapping[str, Result]) -> Table:
+    table = Table(title="CPU ms a call-second by part; packets", title_justify="left")
+    table.add_column("")
+    for name in results:
+        table.add_column(name, justify="right")
+    parts = {part: None for result in results.values() for part in result.usage.by_part()}
+    for part in parts:
+        table.add_row(part, *(_cost(result, result.usage.by_part().get(part)) for result in results.values()))
+    table.add_section()
+    table.add_row("all", *(_cost(result, result.usage.total) for result in results.values()))
+    table.add_section()
+    for load in ("sipp", "queries", "relay"):
+        table.add_row(f"load: {load}", *(_cost(result, result.generator_s.get(load)) for result in results.values()))
+    table.add_section()
+    names = sorted({name for result in results.values() for name in result.counts if name.startswith("rtp_")})
+    for name in names:
+        table.add_row(name, *(f"{result.counts.get(name, 0):g}" for result in results.values()))
+    for name in ("given", "lost", "passed"):
+        table.add_row(f"relay: {name}", *(str(result.road.get(name, "-")) for result in results.values()))
+    return table
+
+
+def _cost(result: Result, seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds / (result.shape.calls * result.seconds) * 1000:.3f}"
+
+
+def _run(result: Result) -> dict[str, Any]:
+    return {
+        **asdict(result.shape),
+        "measured_s": result.seconds,
+        "held": result.held,
+        "core_share": result.usage.total / result.seconds,
+        "cpu_per_call_s": result.cpu_per_call_s,
+        "calls_per_core": UTILISATION / result.cpu_per_call_s,
+        "cpu_s_by_part": result.usage.by_part(),
+        "load_cpu_s": result.generator_s,
+        "latency_ms": asdict(result.latency_ms),
+        "late_ms": asdict(result.late_ms),
+        "sent_s": result.sent_s,
+        "lost_audio_s": result.lost_audio_s,
+        "failed_queries": result.failed(),
+        "counts": result.counts,
+        "relay": result.road,
+    }
