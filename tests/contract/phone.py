@@ -31,7 +31,8 @@ async def call(pbx: Kamailio, caller: str, password: str, extension: str) -> Asy
             sip.send_ack(_in_dialog(invite, answer, "ACK", 2), flow, answers=answer)
         yield answer
         if answer.status == 200:
-            assert (await sip.request(_in_dialog(invite, answer, "BYE", 3), flow)).status == 200
+            goodbye = await sip.request(_in_dialog(invite, answer, "BYE", 3), flow)
+            assert goodbye.status == 200, goodbye
     finally:
         await sip.close()
 
