@@ -47,7 +47,7 @@ boot: deps-boot ## Boot the built appliance in QEMU for you to try | an image; 2
 ##@ Test
 
 .PHONY: test
-test: lint test-unit test-contract image test-roles test-upgrade-sample test-image ## Everything below, building the image first | root; 65 min
+test: lint test-unit test-contract test-media image test-roles test-upgrade-sample test-image ## Everything below, building the image first | root; 65 min
 	@echo 'all tests passed'
 
 .PHONY: lint
