@@ -147,13 +147,13 @@ def pbx(host: Callable[[], Host], authority: Authority, tmp_path_factory: pytest
 
 @pytest.fixture
 def phone(host: Callable[[], Host], authority: Authority, tmp_path: Path) -> Iterator[StartPhone]:
-    """Starts a phone at an account of baresip's, with the voice of a speaker."""
+    """Starts a phone at an account of baresip's, with the voice of a speaker, on a host of its own or `on` that one."""
     started: list[Phone] = []
 
-    def start(account: str, who: str = speech.ANNA) -> Phone:
+    def start(account: str, who: str = speech.ANNA, *, on: Host | None = None) -> Phone:
         said = speech.samples(who, speech.TEST, SAID_S)
         folder = tmp_path / f"phone{len(started)}"
-        started.append(Phone(folder, host(), said, account=account, authority=authority.certificate))
+        started.append(Phone(folder, on or host(), said, account=account, authority=authority.certificate))
         return started[-1]
 
     yield start

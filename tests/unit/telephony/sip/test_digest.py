@@ -79,20 +79,27 @@ def test_computes_the_example_of_rfc_2069() -> None:
     )
 
 
-def test_accepts_an_account_with_the_best_algorithm(challenger: Challenger) -> None:
+@pytest.mark.parametrize("username", ACCOUNTS)
+def test_accepts_an_account(challenger: Challenger, username: str) -> None:
     message = request()
-    Login("alice", ACCOUNTS["alice"]).answer(challenge(challenger, message), message)
+    Login(username, ACCOUNTS[username]).answer(challenge(challenger, message), message)
+    assert challenger.check(message) == Accepted(username)
+
+
+def test_asks_for_md5_alone(challenger: Challenger) -> None:
+    asked = challenge(challenger, request()).headers.all("WWW-Authenticate")
+    assert len(asked) == 1
+    assert "algorithm=MD5" in asked[0]
+
+
+def test_answers_the_first_challenge_that_it_knows() -> None:
+    message = request("REGISTER")
+    offered = [
+        ("WWW-Authenticate", f'Digest realm="a", nonce="1", qop="auth", algorithm={algorithm}')
+        for algorithm in ("SHA-512-256", "SHA-256", "MD5")
+    ]
+    Login("u", "p").answer(reply(message, 401, headers=offered), message)
     assert "algorithm=SHA-256" in (message.headers.get("Authorization") or "")
-    assert challenger.check(message) == Accepted("alice")
-
-
-def test_accepts_md5(challenger: Challenger) -> None:
-    message = request()
-    asked = challenge(challenger, message)
-    asked.headers.set("WWW-Authenticate", asked.headers.all("WWW-Authenticate")[1])
-    Login("bob", "other").answer(asked, message)
-    assert "algorithm=MD5" in (message.headers.get("Authorization") or "")
-    assert challenger.check(message) == Accepted("bob")
 
 
 def test_goes_on_with_the_same_nonce(challenger: Challenger) -> None:
@@ -164,6 +171,7 @@ def test_does_not_take_a_nonce_of_another(challenger: Challenger) -> None:
         'Digest username="bob",realm="calls",nonce="1",uri="sip:a",response="00",cnonce="1",nc=1,qop=auth',
         'Digest username="bob",realm="calls",nonce="1",uri="sip:a",response="00",cnonce="1",nc=00000001,qop=auth-int',
         'Digest username="bob",realm="calls",nonce="1",uri="a",response="0",cnonce="",nc=00000001,qop=auth,algorithm=X',
+        'Digest username="",realm="calls",nonce="",uri="",response="",cnonce="",nc=00000001,qop=auth,algorithm=SHA-256',
         'Digest username="bob",realm="calls",nonce="1",uri="sip:a",response="00"',
         "Digest",
         "",

@@ -1,4 +1,4 @@
-"""Digest authentication of both sides (RFC 7616, RFC 8760): SHA-256 and MD5, `auth`."""
+"""Digest authentication with `auth` (RFC 7616, RFC 8760): as server with MD5, as client also with SHA-256."""
 
 from __future__ import annotations
 

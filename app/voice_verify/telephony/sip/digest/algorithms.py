@@ -8,7 +8,6 @@ import re
 from voice_verify.telephony.sip.errors import BadSyntax
 from voice_verify.telephony.sip.fields import quote, split, unquote
 
-# The best first, as they are offered (RFC 8760 section 2.4).
 ALGORITHMS = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
 _PARAMETER = re.compile(r'([A-Za-z0-9\-_*]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s",]+)', re.DOTALL)
 
