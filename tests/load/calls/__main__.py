@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 REPORT = Path("build/reports/bench-calls.json")
@@ -28,7 +29,14 @@ def main() -> None:
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
     arguments = parser.parse_args()
     console = Console(width=180)
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s  {what}[/]", highlight=False)
+
     described = machine.description()
+    for name, value in described.items():
+        console.print(f"[dim]{name:>10}[/]  {value}", highlight=False)
     talks = conversations(VadNetwork(MODEL))
     shapes = {
         "whole service": Shape(arguments.calls, arguments.seconds),
@@ -36,17 +44,17 @@ def main() -> None:
         "telephony alone": Shape(ALONE, arguments.seconds, alone=True),
         "alone, through the relay": Shape(ALONE, arguments.seconds, relay=True, alone=True),
     }
-    for name, value in described.items():
-        console.print(f"[dim]{name:>10}[/]  {value}", highlight=False)
     noise = [machine.fixed_work_s(bench.SERVICE_CORE)]
     results = {}
     for name, shape in shapes.items():
-        console.print(f"[dim]{name}: {shape.calls} calls[/]", highlight=False)
-        results[name] = bench.measure(shape, talks, MODEL, arguments.database)
+        say(f"[bold]{name}: {shape.calls} calls[/]")
+        results[name] = result = bench.measure(shape, talks, MODEL, arguments.database, say)
         noise.append(machine.fixed_work_s(bench.SERVICE_CORE))
-    console.print(f"the same work took {', '.join(f'{seconds:.2f}' for seconds in noise)} s between the runs")
-    report.write(results, described, REPORT)
-    report.show(results, console)
+        for problem in result.problems:
+            console.print(f"[red]{problem}[/]", highlight=False, markup=False)
+        # A later run may fail; this one is kept.
+        report.write(results, described, noise, REPORT)
+    report.show(results, noise, console)
     print(f"also in {REPORT}")
 
 

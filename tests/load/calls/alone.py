@@ -1,7 +1,8 @@
 """The telephony process without the service: calls are let in, their audio is counted and thrown away.
 
 `python -m tests.load.calls.alone ADDRESS ADVERTISED SIP_PORT RTP_FIRST RTP_LAST` answers calls until it is terminated.
-On SIGUSR1 it prints, as JSON, the calls that run, the bytes of audio that it heard, and its counters.
+On SIGUSR1 it prints, as JSON, the calls that run and that were hung up, the bytes of audio that it heard, and its
+counters.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from tests.load.accounting import Usage
 from voice_verify.telephony.agent import CallInfo, Counters, LegEnd, PbxState, TelephonyConfig
 from voice_verify.telephony.uas import TelephonyAgent
 
+from .sides import Ended, until
+
+READY = "ready"
+# A-law.
 BYTES_PER_S = 8000
 
 
@@ -40,8 +45,9 @@ class _Leg:
     def hold(self, held: bool) -> None:
         pass
 
-    def end(self, _reason: LegEnd) -> None:
+    def end(self, reason: LegEnd) -> None:
         self._service.calls -= 1
+        self._service.hung_up += reason is LegEnd.client_closed
 
 
 class _Sink:
@@ -49,7 +55,7 @@ class _Sink:
 
     def __init__(self) -> None:
         self.counters = Counters()
-        self.calls = self.heard = 0
+        self.calls = self.hung_up = self.heard = 0
 
     async def open(self, call: CallInfo, _ended: Callable[[str], None]) -> _Leg:
         self.calls += 1
@@ -71,9 +77,10 @@ class Alone:
     def calls(self) -> int:
         return int(self._ask()["calls"])
 
-    def heard_s(self, _uuids: Sequence[str]) -> float:
-        """Of all calls together, A-law."""
-        return float(self._ask()["heard"]) / BYTES_PER_S
+    def ended(self, _uuids: Sequence[str]) -> Ended:
+        until(lambda: not self.calls(), "the telephony process does not end the calls")
+        said = self._ask()
+        return Ended(int(said["hung_up"]), float(said["heard"]) / BYTES_PER_S)
 
     def counts(self) -> dict[str, float]:
         return dict(self._ask()["counts"])
@@ -93,7 +100,8 @@ def running(address: str, advertised: str, ports: tuple[int, int, int], core: in
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        process.stdout.readline()
+        if process.stdout.readline() != f"{READY}\n":
+            raise SystemExit("error: the telephony process did not start")
         yield Alone(process)
     finally:
         process.terminate()
@@ -125,13 +133,14 @@ async def _main(address: str, advertised: str, port: int, rtp_first: int, rtp_la
         counts = {
             f"{name}{{{kind}}}" if kind else name: value for (name, kind), value in sink.counters.counts().items()
         }
-        print(json.dumps({"calls": sink.calls, "heard": sink.heard, "counts": counts}), flush=True)
+        state = {"calls": sink.calls, "hung_up": sink.hung_up, "heard": sink.heard, "counts": counts}
+        print(json.dumps(state), flush=True)
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, say)
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     await agent.start(config, sink)
-    print("ready", flush=True)
+    print(READY, flush=True)
     await stopping.wait()
     await agent.stop()
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,18 +46,23 @@ class Shape:
 
 @dataclass
 class Result:
-    """CPU in seconds of `seconds`; `counts` are the telephony process's own, `road` what the relay did."""
+    """CPU in seconds of `seconds`; `counts` are the telephony process's own, `road` what the relay did.
+
+    `held`: calls that ran when measuring began; `whole`: that ended with their BYE. `problems` are sipp's words.
+    """
 
     shape: Shape
     seconds: float
     usage: Usage
     generator_s: dict[str, float]
     held: int
+    whole: int
     sent_s: float
     heard_s: float
     answers: Sequence[Answers]
     counts: dict[str, float]
     road: dict[str, int]
+    problems: Sequence[str]
 
     @property
     def cpu_per_call_s(self) -> float:
@@ -80,8 +85,10 @@ class Result:
         return sum(each.failed for each in self.answers)
 
 
-def measure(shape: Shape, talks: Sequence[Conversation], model_dir: Path, database: str) -> Result:
-    """One run; raises AssertionError when a call was not held to its end."""
+def measure(
+    shape: Shape, talks: Sequence[Conversation], model_dir: Path, database: str, say: Callable[[str], None]
+) -> Result:
+    """One run; `say` is told how it goes."""
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vv-calls-")))
@@ -93,18 +100,24 @@ def measure(shape: Shape, talks: Sequence[Conversation], model_dir: Path, databa
             ports = (SIP, RTP_FIRST, RTP_LAST)
             side = stack.enter_context(alone.running(network.address, address, ports, SERVICE_CORE))
         else:
+            say("starting the service and enrolling")
             settings = {"sip_host": network.address, "sip_advertised": address, "licence": LICENCE}
             service = stack.enter_context(subject.running(model_dir, database, SERVICE_CORE, **settings))
             service.enrol([speaker(number) for number in range(len(VOICES))], [enrolment(voice) for voice in VOICES])
             side = Whole(service)
-        generator = network.host("load")
-        began = time.monotonic()
-        seconds = SETTLE_S + shape.seconds
         traffic = Traffic(
-            folder, generator, f"{address}:{SIP}", talks, calls=shape.calls, seconds=seconds, core=LOAD_CORE
+            folder,
+            network.host("load"),
+            f"{address}:{SIP}",
+            talks,
+            calls=shape.calls,
+            seconds=SETTLE_S + shape.seconds,
+            core=LOAD_CORE,
         )
         stack.callback(traffic.kill)
-        begin = began + traffic.ramp_s + SETTLE_S
+        say(f"{shape.calls} calls begin within {traffic.ramp_s:.0f} s")
+        traffic.start()
+        begin = time.monotonic() + traffic.ramp_s + SETTLE_S
         until = begin + shape.seconds
         asker = None
         if isinstance(side, Whole):
@@ -115,29 +128,34 @@ def measure(shape: Shape, talks: Sequence[Conversation], model_dir: Path, databa
         if relay is not None:
             generators["relay"] = lambda: accounting.cpu_s(relay.pid)
         _sleep_until(begin)
+        held = side.calls()
+        say(f"{held} calls are held; measuring for {shape.seconds:.0f} s")
         started, before = time.monotonic(), side.usage()
         loads = {name: cpu() for name, cpu in generators.items()}
-        held = side.calls()
         _sleep_until(until)
         after, ended = side.usage(), time.monotonic()
         generator_s = {name: cpu() - loads[name] for name, cpu in generators.items()}
+        say("the calls end")
         answers = asker.answers() if asker else []
-        traffic.finish()
+        problems = traffic.finish()
         passed = {}
         if relay is not None:
             relay.terminate()
             passed = json.loads(relay.communicate()[0])
+        over = side.ended([uuid(number) for number in range(shape.calls)])
         return Result(
             shape=shape,
             seconds=ended - started,
             usage=after.since(before),
             generator_s=generator_s,
             held=held,
+            whole=over.hung_up,
             sent_s=traffic.audio_s * shape.calls,
-            heard_s=side.heard_s([uuid(number) for number in range(shape.calls)]),
+            heard_s=over.heard_s,
             answers=answers,
             counts=side.counts(),
             road=passed,
+            problems=problems,
         )
 
 
@@ -149,8 +167,8 @@ def _relay(stack: ExitStack, host: Host, network: Network) -> subprocess.Popen[b
         )
     stack.callback(relay.kill)
     assert relay.stdout is not None
-    # It listens.
-    relay.stdout.readline()
+    if not relay.stdout.readline():
+        raise SystemExit("error: the relay did not start")
     return relay
 
 

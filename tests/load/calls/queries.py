@@ -85,5 +85,5 @@ async def _ask(api: Api, plan: Plan) -> Answers:
             answers.failed += 1
         due += QUERY_S
     connection.close()
-    answers.late_s = [value - min(behind) for value in behind]
+    answers.late_s = [value - min(behind, default=0.0) for value in behind]
     return answers

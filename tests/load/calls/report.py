@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,38 @@ from rich.table import Table
 from .bench import Result
 
 UTILISATION = 0.6
+# Fields of Usage.
+PROCESSES = ("telephony", "api", "engine", "postgresql")
 
 
-def write(results: Mapping[str, Result], machine: Mapping[str, str], file: Path) -> None:
+def write(results: Mapping[str, Result], machine: Mapping[str, str], noise: Sequence[float], file: Path) -> None:
+    """`noise`: seconds that the same work took before, between and after the runs."""
     file.parent.mkdir(parents=True, exist_ok=True)
     runs = {name: _run(result) for name, result in results.items()}
-    file.write_text(json.dumps({"machine": machine, "runs": runs}, indent=2) + "\n")
+    file.write_text(json.dumps({"machine": machine, "fixed_work_s": noise, "runs": runs}, indent=2) + "\n")
 
 
-def show(results: Mapping[str, Result], console: Console) -> None:
+def show(results: Mapping[str, Result], noise: Sequence[float], console: Console) -> None:
+    console.print(f"the same work took {', '.join(f'{seconds:.2f}' for seconds in noise)} s between the runs\n")
     console.print(_calls(results))
     console.print(_parts(results))
 
 
 def _calls(results: Mapping[str, Result]) -> Table:
     table = Table(title="Telephone calls with real speech", title_justify="left", caption_justify="left")
-    for heading in ("run", "calls", "held", "seconds", "core", "calls a core", "decision p50", "p95", "p99", "max"):
+    for heading in (
+        "run",
+        "calls",
+        "held",
+        "whole",
+        "seconds",
+        "core",
+        "calls a core",
+        "decision p50",
+        "p95",
+        "p99",
+        "max",
+    ):
         table.add_column(heading, justify="left" if heading == "run" else "right")
     for heading in ("late p99", "late max", "lost", "failed", "load gen."):
         table.add_column(heading, justify="right")
@@ -39,18 +56,21 @@ def _calls(results: Mapping[str, Result]) -> Table:
             name,
             str(result.shape.calls),
             str(result.held),
+            str(result.whole),
             f"{result.seconds:.0f}",
             f"{result.usage.total / result.seconds:.0%}",
             f"{UTILISATION / result.cpu_per_call_s:.0f}",
-            *(f"{value:.0f} ms" for value in (latency.p50, latency.p95, latency.p99, latency.max, late.p99, late.max)),
+            *map(_ms, (latency.p50, latency.p95, latency.p99, latency.max, late.p99, late.max)),
             f"{result.lost_audio_s:.2f} s",
             str(result.failed()),
             f"{sum(result.generator_s.values()) / result.seconds:.0%}",
         )
     table.caption = (
-        f"calls a core: at {UTILISATION:.0%} of it, with everything that the service and its database use. "
-        "decision: from when a query was due until its answer.\nlate: how much later than at best the audio was heard; "
-        "audio comes in whole windows, so up to a second is no lateness. lost: sent and not on the timeline."
+        "held: ran when measuring began; whole: hung up by the caller at the end of what he said. "
+        f"calls a core: at {UTILISATION:.0%} of it, with everything that the service and its database use.\n"
+        "decision: from when a query was due until its answer. late: how much later than at best the audio was heard; "
+        "audio comes in whole windows, so up to a second is no lateness.\nlost: sent and not on the timeline. "
+        "load gen.: of the other core."
     )
     return table
 
@@ -60,11 +80,15 @@ def _parts(results: Mapping[str, Result]) -> Table:
     table.add_column("")
     for name in results:
         table.add_column(name, justify="right")
-    parts = {part: None for result in results.values() for part in result.usage.by_part()}
-    for part in parts:
-        table.add_row(part, *(_cost(result, result.usage.by_part().get(part)) for result in results.values()))
-    table.add_section()
+    for process in PROCESSES:
+        table.add_row(
+            f"process: {process}", *(_cost(result, getattr(result.usage, process)) for result in results.values())
+        )
     table.add_row("all", *(_cost(result, result.usage.total) for result in results.values()))
+    table.add_section()
+    parts = {part: None for result in results.values() for part in result.usage.parts}
+    for part in parts:
+        table.add_row(f"of it: {part}", *(_cost(result, result.usage.parts.get(part)) for result in results.values()))
     table.add_section()
     for load in ("sipp", "queries", "relay"):
         table.add_row(f"load: {load}", *(_cost(result, result.generator_s.get(load)) for result in results.values()))
@@ -78,9 +102,13 @@ def _parts(results: Mapping[str, Result]) -> Table:
 
 
 def _cost(result: Result, seconds: float | None) -> str:
-    if seconds is None:
+    if not seconds:
         return "-"
     return f"{seconds / (result.shape.calls * result.seconds) * 1000:.3f}"
+
+
+def _ms(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.0f} ms"
 
 
 def _run(result: Result) -> dict[str, Any]:
@@ -88,10 +116,12 @@ def _run(result: Result) -> dict[str, Any]:
         **asdict(result.shape),
         "measured_s": result.seconds,
         "held": result.held,
+        "whole": result.whole,
+        "problems": result.problems,
         "core_share": result.usage.total / result.seconds,
         "cpu_per_call_s": result.cpu_per_call_s,
         "calls_per_core": UTILISATION / result.cpu_per_call_s,
-        "cpu_s_by_part": result.usage.by_part(),
+        "cpu_s": asdict(result.usage),
         "load_cpu_s": result.generator_s,
         "latency_ms": asdict(result.latency_ms),
         "late_ms": asdict(result.late_ms),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -22,6 +24,11 @@ CALLS_A_SECOND = 25
 TRAIL_S = 1.0
 # sipp gives each call four ports from here on.
 FIRST_PORT, PORTS_A_CALL = 10_000, 4
+FIRST_SIP = 5062
+# After their time.
+END_S = 30
+# Characters of sipp's words that are kept.
+PROBLEM = 400
 
 
 def uuid(number: int) -> str:
@@ -30,7 +37,7 @@ def uuid(number: int) -> str:
 
 
 class Traffic:
-    """`calls` calls that begin within `ramp_s` and send `audio_s` of speech each."""
+    """`calls` calls that begin within `ramp_s` of `start` and send `audio_s` of speech each."""
 
     def __init__(
         self,
@@ -43,44 +50,58 @@ class Traffic:
         seconds: float,
         core: int,
     ) -> None:
-        """Every call has begun after `ramp_s` and sends for `seconds` more."""
+        """Every call has begun after `ramp_s` and sends for `seconds` more; all sipps run on `core`."""
+        self._host, self._target, self._core = host, target, core
         self.ramp_s = calls / CALLS_A_SECOND + 1
         packets = int((self.ramp_s + seconds) / pcap.PACKET_S)
         self.audio_s = packets * pcap.PACKET_S
-        self._callers = []
-        with machine.pinned(core):
-            for voice, talk in enumerate(talks[:calls]):
-                own = folder / talk.voice
-                own.mkdir(parents=True)
-                samples = np.resize(talk.samples, packets * pcap.PACKET)
-                capture = pcap.write(own / "speech.pcap", samples)
-                numbers = range(voice, calls, len(talks))
-                (own / "uuids").write_text("SEQUENTIAL\n" + "".join(f"{uuid(number)};\n" for number in numbers))
-                scenario = Scenario(uuid="[field0]").invite().receive(200).ack().play(capture)
-                scenario.pause(self.audio_s + TRAIL_S).bye()
-                first = FIRST_PORT + voice * PORTS_A_CALL * len(numbers) + voice * PORTS_A_CALL
-                options = ["-inf", str(own / "uuids"), "-mp", str(first), "-p", str(5062 + voice)]
-                options += ["-rp", str(1000 * len(talks))]
-                self._callers.append(
-                    Caller(
-                        own,
-                        host,
-                        scenario,
-                        target,
-                        calls=len(numbers),
-                        rate=CALLS_A_SECOND,
-                        options=options,
-                        trace=False,
-                    )
-                )
+        self._prepared = [
+            self._prepare(folder / talk.voice, voice, talk, calls, len(talks))
+            for voice, talk in enumerate(talks[:calls])
+        ]
+        self._callers: list[Caller] = []
+
+    def _prepare(self, folder: Path, voice: int, talk: Conversation, calls: int, voices: int) -> Callable[[], Caller]:
+        """Write what the sipp of one voice needs for every `voices`th of all `calls`; returns what starts it."""
+        folder.mkdir(parents=True)
+        numbers = range(voice, calls, voices)
+        samples = np.resize(talk.samples, round(self.audio_s / pcap.PACKET_S) * pcap.PACKET)
+        capture = pcap.write(folder / "speech.pcap", samples)
+        uuids = folder / "uuids"
+        uuids.write_text("SEQUENTIAL\n" + "".join(f"{uuid(number)};\n" for number in numbers))
+        scenario = Scenario(uuid="[field0]").invite().receive(200).ack().play(capture)
+        scenario.pause(self.audio_s + TRAIL_S).bye()
+        first = FIRST_PORT + voice * PORTS_A_CALL * (calls // voices + 2)
+        options = ["-inf", str(uuids), "-mp", str(first), "-p", str(FIRST_SIP + voice), "-rp", str(1000 * voices)]
+        return partial(
+            Caller,
+            folder,
+            self._host,
+            scenario,
+            self._target,
+            calls=len(numbers),
+            rate=CALLS_A_SECOND,
+            options=options,
+            trace=False,
+        )
+
+    def start(self) -> None:
+        """The calls begin."""
+        with machine.pinned(self._core):
+            self._callers = [start() for start in self._prepared]
 
     def cpu_s(self) -> float:
         return sum(accounting.cpu_s(caller.pid) for caller in self._callers)
 
-    def finish(self) -> None:
-        """Wait until all have hung up; raises AssertionError when a call did not go as it should."""
+    def finish(self) -> list[str]:
+        """Wait until all have hung up; returns what sipp says about calls that did not go as they should."""
+        problems = []
         for caller in self._callers:
-            caller.succeed(self.audio_s + 60)
+            try:
+                caller.succeed(self.ramp_s + TRAIL_S + END_S)
+            except (AssertionError, subprocess.TimeoutExpired) as problem:
+                problems.append(str(problem)[:PROBLEM])
+        return problems
 
     def kill(self) -> None:
         for caller in self._callers:
