@@ -15,6 +15,9 @@ from rich.table import Table
 from .bench import Result
 
 UTILISATION = 0.6
+# Shown even when they are nothing; the others only when they happened.
+COUNTS = ("rtp_packets", "rtp_lost", "rtp_late", "rtp_overflowed")
+GAUGES = ("rtp_jitter_seconds", "rtp_ports_free")
 # Fields of Usage.
 PROCESSES = ("telephony", "api", "engine", "postgresql")
 
@@ -34,21 +37,10 @@ def show(results: Mapping[str, Result], noise: Sequence[float], console: Console
 
 def _calls(results: Mapping[str, Result]) -> Table:
     table = Table(title="Telephone calls with real speech", title_justify="left", caption_justify="left")
-    for heading in (
-        "run",
-        "calls",
-        "held",
-        "whole",
-        "seconds",
-        "core",
-        "calls a core",
-        "decision p50",
-        "p95",
-        "p99",
-        "max",
-    ):
-        table.add_column(heading, justify="left" if heading == "run" else "right")
-    for heading in ("late p99", "late max", "lost", "failed", "load gen."):
+    table.add_column("run")
+    for heading in ("calls", "held", "whole", "seconds", "core", "calls a core"):
+        table.add_column(heading, justify="right")
+    for heading in ("decision p50", "p95", "p99", "max", "late p99", "late max", "lost", "failed", "load gen."):
         table.add_column(heading, justify="right")
     for name, result in results.items():
         latency, late = result.latency_ms, result.late_ms
@@ -93,8 +85,8 @@ def _parts(results: Mapping[str, Result]) -> Table:
     for load in ("sipp", "queries", "relay"):
         table.add_row(f"load: {load}", *(_cost(result, result.generator_s.get(load)) for result in results.values()))
     table.add_section()
-    names = sorted({name for result in results.values() for name in result.counts if name.startswith("rtp_")})
-    for name in names:
+    shown = {name for result in results.values() for name, count in result.counts.items() if count or name in COUNTS}
+    for name in sorted(name for name in shown if name.startswith("rtp_") and name not in GAUGES):
         table.add_row(name, *(f"{result.counts.get(name, 0):g}" for result in results.values()))
     for name in ("given", "lost", "passed"):
         table.add_row(f"relay: {name}", *(str(result.road.get(name, "-")) for result in results.values()))
