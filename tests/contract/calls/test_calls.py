@@ -229,11 +229,16 @@ def test_refuses_what_it_cannot_hear(service: Service, caller: MakeCaller) -> No
     assert nothing_runs(service)
 
 
-def test_counts_what_happened(service: Service) -> None:
+def test_counts_what_happened(service: Service, caller: MakeCaller) -> None:
+    phone = caller(service)
+    assert phone.invite(sdp(*phone.rtp_ports, formats="18")).status == 488
+    phone.invite()
+    phone.bye()
+    names = ("calls_total", 'refusals_total{kind="no_codec"}', "rtp_packets_total", "rtp_ports_free 50.0")
     with service.client("") as client:
-        metrics = client.get("/metrics").text
-    for name in ("calls_total", 'refusals_total{kind="no_codec"}', "rtp_packets_total", "rtp_ports_free 50.0"):
-        assert f"voice_verify_telephony_{name}" in metrics
+        # The process reports twice a second.
+        for name in names:
+            until(lambda name=name: f"voice_verify_telephony_{name}" in client.get("/metrics").text)
 
 
 def test_hears_what_is_encrypted(model_dir: Path, tmp_path: Path, caller: MakeCaller) -> None:
