@@ -28,6 +28,8 @@ from voice_verify.store import Database, KeyStore
 from . import licences
 
 COMMAND = Path(sys.executable).with_name("voice-verify")
+# A killed pytest takes its services along. They end with the thread that starts them, which is therefore the main one.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 START_S = 60
 EVENT_S = 20
 
@@ -85,7 +87,9 @@ class Service:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*self._command, "serve"], env=self.environment, stderr=log, stdout=log)
+            self._process = subprocess.Popen(
+                [*WITH_US, *self._command, "serve"], env=self.environment, stderr=log, stdout=log
+            )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the service ended:\n{self.log}"
