@@ -1,8 +1,8 @@
 """Hosts of their own on one bridge: a network namespace and an address for each peer.
 
-A network takes the first free number N: bridge `vvN`, 198.18.N.0/24 (RFC 2544: no real network has these), and this
-machine as 198.18.N.1. A lock says who has a number, and the kernel releases it with its owner, so whatever still
-bears the name of a free number was left behind by a crash and is removed.
+A network takes the first free number N: bridge `vvN`, 198.18.N.0/24 (RFC 2544: no real network has these), this
+machine as 198.18.N.1, and 198.19.N.0/24 behind one of its hosts. A lock says who has a number, and the kernel releases
+it with its owner, so whatever still bears the name of a free number was left behind by a crash and is removed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class Host:
 
     def __init__(self, name: str, network: int, index: int) -> None:
         self.name = name
+        self._network = network
         self.address = f"198.18.{network}.{index + 10}"
         self.namespace = f"vv{network}-{name}"
         link = f"vv{network}h{index}"
@@ -94,8 +96,21 @@ class Host:
         """Start a program on this host; the process identity is the program's own."""
         return subprocess.Popen(self.command(*command), **options)
 
-    def socket(self, kind: socket.SocketKind = socket.SOCK_DGRAM, port: int = 0, *, protocol: int = 0) -> socket.socket:
-        """A socket of this process that is bound on this host."""
+    def unplug(self) -> None:
+        """Take its cable: nothing reaches it, and nobody is told."""
+        _ip("-n", self.namespace, "link", "set", "eth0", "down")
+
+    def network_behind(self) -> list[str]:
+        """The 256 addresses of a network that this machine reaches through the host; one host may have it."""
+        subnet = f"198.19.{self._network}.0/24"
+        _ip("-n", self.namespace, "route", "add", "local", subnet, "dev", "lo")
+        _ip("route", "add", subnet, "via", self.address)
+        return [str(address) for address in IPv4Network(subnet)]
+
+    def socket(
+        self, kind: socket.SocketKind = socket.SOCK_DGRAM, port: int = 0, *, protocol: int = 0, address: str = ""
+    ) -> socket.socket:
+        """A socket of this process that is bound on this host, to its own address unless told otherwise."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(NAMESPACES / self.namespace, os.O_RDONLY)
         try:
@@ -107,7 +122,7 @@ class Host:
         finally:
             os.close(home)
             os.close(there)
-        made.bind((self.address, port))
+        made.bind((address or self.address, port))
         return made
 
 
