@@ -1,8 +1,9 @@
-"""Signals, for a while. On the main thread only."""
+"""Signals, for a while. On the main thread, the only one that they reach."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,3 +32,24 @@ def interruptible() -> Iterator[None]:
     heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     with handled(interrupt, *heeded):
         yield
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What would end this program waits for the end of the block, and is raised there.
+
+    Around the start of a program: an exception between its start and the first line that knows it would leave it
+    running. On other threads nothing has to wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    arrived: list[int] = []
+    try:
+        heeded = [number for number in ending if signal.getsignal(number) is not signal.SIG_IGN]
+        with handled(lambda number, _frame: arrived.append(number), *heeded):
+            yield
+    finally:
+        for number in arrived:
+            signal.raise_signal(number)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from vvctl.signals import interruptible
+from vvctl.signals import held_back, interruptible
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +34,26 @@ def test_a_closed_terminal_ends_nothing_under_nohup() -> None:
     with interruptible():
         os.kill(os.getpid(), signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_signal_that_is_held_back_comes_at_the_end_of_the_block() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            steps.append("started and known")
+        steps.append("never")
+    assert steps == ["started and known"]
+
+
+def test_other_threads_hold_nothing_back() -> None:
+    steps = []
+
+    def work() -> None:
+        with held_back():
+            steps.append("done")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert steps == ["done"]

@@ -20,6 +20,7 @@ from vvctl.image import container
 from vvctl.image.progress import Follower, LineSink
 from vvctl.image.run import run
 from vvctl.image.workspace import Workspace, copy_tree, remove_tree
+from vvctl.signals import held_back
 
 # By name: for a type checker `packer` would be the folder of that name in the checkout.
 _packer = importlib.import_module("packer")
@@ -125,12 +126,15 @@ def _run_packer(
         # The library's -parallel is an option that Packer dropped with version 1.6.
         # In the background, or an interrupt could not end it: sh starts programs in a session of their own.
         client.packer = client.packer.bake(_bg=True)
-        running: Any = client.build(parallel=False, machine_readable=True)
-        _pid_file(workspace).write_text(str(running.pid), encoding="utf-8")
+        running: Any = None
         try:
+            with held_back():
+                running = client.build(parallel=False, machine_readable=True)
+                _pid_file(workspace).write_text(str(running.pid), encoding="utf-8")
             running.wait()
         except BaseException as error:
-            _terminate(running)
+            if running is not None:
+                _terminate(running)
             if not isinstance(error, Exception):
                 raise
             raise ProvisioningFailed(follower.complaint, hint=f"the whole run is in {log}") from error

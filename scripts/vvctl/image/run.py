@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vvctl.errors import CommandFailed, MissingTool
+from vvctl.signals import held_back
 
 # Enough to see a program's complaint, short enough for a terminal.
 TAIL_LINES = 15
@@ -34,16 +35,14 @@ def require_tools(tools: Iterable[str], *, hint: str) -> None:
 def started(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[Any]]:
     """A program that is running; `options` are Popen's. Whatever interrupts its caller ends it, with its children."""
     words = [str(word) for word in command]
-    # A group of its own: signals for the terminal's programs reach only us, and we can end all of it.
-    with subprocess.Popen([*_ENDS_WITH_US, *words], start_new_session=True, **options) as process:
-        _running.add(process.pid)
-        try:
-            yield process
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            _running.discard(process.pid)
+    with contextlib.ExitStack() as ends:
+        with held_back():
+            # A group of its own: signals for the terminal's programs reach only us, and we can end all of it.
+            process = ends.enter_context(subprocess.Popen([*_ENDS_WITH_US, *words], start_new_session=True, **options))
+            _running.add(process.pid)
+            ends.callback(_running.discard, process.pid)
+            ends.push(lambda kind, _error, _trace: _end(process) if kind else None)
+        yield process
 
 
 def end_all() -> None:

@@ -89,6 +89,14 @@ def test_signal_ends_the_program_and_its_children(tmp_path: Path, number: int) -
         eventually(lambda process=process: gone(process))
 
 
+def test_signal_at_the_very_start_of_a_program_ends_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    for _ in range(20):
+        with pytest.raises(KeyboardInterrupt), ends_on_signals():
+            run(["bash", "-c", f"echo $$ > {note}; kill -TERM $PPID; exec sleep 1000"])
+        eventually(lambda: gone(int(note.read_text())))
+
+
 def test_program_that_ignores_a_polite_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vvctl.image.run.TERMINATE_TIMEOUT_S", 0.2)
     note = tmp_path / "pid"
