@@ -269,9 +269,8 @@ def test_interrupted_provisioning_ends_packer_and_ansible_and_takes_the_containe
     (tmp_path / "packer").mkdir()
     (tmp_path / "packer/native.pkr.hcl").touch()
     calls = program("podman", f'echo "$*" >>{{pid}}; case $* in *" port "*) echo 127.0.0.1:{guest_port};; esac')
-    # Packer that does not listen, and its child.
-    note = program("packer", "trap '' TERM; sleep 1000 & echo $$ $! >{pid}; wait; sleep 1000")
-    signal_when(lambda: note.exists() and note.read_text(), signal.SIGTERM)
+    # Packer that does not listen, and its child; the interrupt comes before anybody can know that it runs.
+    note = program("packer", "trap '' TERM; sleep 1000 & echo $$ $! >{pid}; kill -TERM $PPID; wait; sleep 1000")
     with pytest.raises(KeyboardInterrupt), ends_on_signals():
         provision(workspace, "test", None, lambda _name: None)
     for process in map(int, note.read_text().split()):
