@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     sip_tls_certificate: FilePath | None = None
     sip_tls_key: FilePath | None = Field(None, validate_default=True)
     # Who certifies a PBX that we register with; without it, the authorities of the system.
-    sip_ca_file: FilePath | None = None
+    sip_ca_file: FilePath | None = Field(default_factory=lambda: _credential("voice-verify.pbx-authorities"))
     # Address and ports by which peers reach us, when those are other ones: behind NAT, or behind a proxy.
     sip_advertised: Address = ""
     sip_public_port: Port | None = None
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     # Networks that may call; without any, everybody.
     sip_peers: Networks = Field("", validate_default=True)
     # A JSON object of passwords by user; with it, calls are challenged.
-    sip_accounts_file: FilePath | None = None
+    sip_accounts_file: FilePath | None = Field(default_factory=lambda: _credential("voice-verify.sip-accounts"))
     # Without it that of SIP, and behind a proxy every address.
     rtp_host: Address = ""
     rtp_first: Port = _generated.RTP_FIRST
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
 
 def _credential(name: str) -> Path | None:
-    """The file in which systemd hands over a credential (systemd.exec(5), LoadCredential=); None without it."""
+    """The file in which systemd hands over a credential (systemd.exec(5), CREDENTIALS); None without it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     file = Path(folder, name) if folder else None
     return file if file and file.is_file() else None

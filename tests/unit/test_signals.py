@@ -38,11 +38,15 @@ def test_a_closed_terminal_ends_nothing_under_nohup() -> None:
 
 def test_a_signal_that_is_held_back_comes_at_the_end_of_the_block() -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), interruptible():
+
+    def work() -> None:
         with held_back():
             os.kill(os.getpid(), signal.SIGTERM)
             steps.append("started and known")
         steps.append("never")
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        work()
     assert steps == ["started and known"]
 
 

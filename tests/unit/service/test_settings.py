@@ -86,6 +86,16 @@ def test_refuses_telephony_that_cannot_be(monkeypatch: pytest.MonkeyPatch, name:
         settings.load()
 
 
+def test_systemd_hands_over_passwords_and_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert (settings.load().sip_accounts_file, settings.load().sip_ca_file) == (None, None)
+    accounts = tmp_path / "voice-verify.sip-accounts"
+    authorities = tmp_path / "voice-verify.pbx-authorities"
+    accounts.touch()
+    authorities.touch()
+    assert (settings.load().sip_accounts_file, settings.load().sip_ca_file) == (accounts, authorities)
+
+
 def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VV_SIP_TLS_CERTIFICATE", __file__)
     with pytest.raises(StartError, match="VV_SIP_TLS_KEY"):

@@ -11,6 +11,26 @@ from testinfra.host import Host
 testinfra_hosts = ["podman://voice-verify-voice_verify"]
 GET = "import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
 READY_S = 120
+# An INVITE without anything to hear, which can be refused but not taken; prints the final answer.
+CALL = """
+import socket
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(10)
+client.connect(("127.0.0.1", 5070))
+host, port = client.getsockname()
+offer = f"v=0\\r\\no=- 1 1 IN IP4 {host}\\r\\ns=-\\r\\nc=IN IP4 {host}\\r\\nt=0 0\\r\\nm=video 40000 RTP/AVP 31\\r\\n"
+lines = [
+    "INVITE sip:verify@127.0.0.1 SIP/2.0", f"Via: SIP/2.0/UDP {host}:{port};rport;branch=z9hG4bK{port}",
+    "Max-Forwards: 70", "From: <sip:caller@example.org>;tag=1", "To: <sip:verify@example.org>", f"Call-ID: {port}",
+    "CSeq: 1 INVITE", f"Contact: <sip:caller@{host}:{port}>", "Content-Type: application/sdp",
+    f"Content-Length: {len(offer)}", "", offer,
+]
+client.send("\\r\\n".join(lines).encode())
+answer = "SIP/2.0 1"
+while answer.startswith("SIP/2.0 1"):
+    answer = client.recv(65535).decode()
+print(answer)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,6 +38,10 @@ def started(host: Host) -> None:
     host.check_output("systemctl daemon-reload")
     host.check_output("systemctl restart postgresql")
     host.check_output("systemctl start voice-verify voice-verify-key")
+    wait_until_ready(host)
+
+
+def wait_until_ready(host: Host) -> None:
     deadline = time.monotonic() + READY_S
     while host.run("python3 -c %s http://127.0.0.1:8000/health/ready", GET).rc:
         assert time.monotonic() < deadline, host.run("journalctl --unit voice-verify --lines 30").stdout
@@ -50,6 +74,22 @@ def test_calls_come_in_over_loopback_only_and_media_from_everywhere(host: Host) 
         ("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5070"),
     }  # fmt: skip
     assert "VV_RTP_HOST=0.0.0.0" in host.file("/etc/voice-verify/voice-verify.env").content_string.splitlines()
+
+
+def test_calls_prove_a_password_that_the_administrator_has_put_there(host: Host) -> None:
+    file, pid = "/etc/credstore/voice-verify.sip-accounts", "systemctl show --property=MainPID --value voice-verify"
+    before = host.check_output(pid)
+    host.check_output("umask 077; echo %s > %s", '{"trunk": "a-long-random-password"}', file)
+    try:
+        host.check_output("systemctl restart voice-verify")
+        wait_until_ready(host)
+        assert "SIP/2.0 401" in host.check_output("python3 -c %s", CALL)
+    finally:
+        host.check_output("rm %s", file)
+        host.check_output("systemctl restart voice-verify")
+    wait_until_ready(host)
+    assert host.check_output(pid) != before
+    assert "SIP/2.0 488" in host.check_output("python3 -c %s", CALL)
 
 
 def test_opus_can_be_decoded(host: Host) -> None:
