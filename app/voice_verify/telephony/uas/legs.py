@@ -38,7 +38,8 @@ class AudioLeg:
         # What the service was told that the audio is.
         self._output: Output | None = None
         self._rtp: RtpStream | None = None
-        self._held = False
+        # Nothing is to be heard now.
+        self.held = False
         # The service has ended the stream; the line stays until the call ends.
         self.over = False
 
@@ -78,14 +79,14 @@ class AudioLeg:
             self._changed(self._rtp.output)
         else:
             self._rtp.update(media)
-        if self._leg is not None and held != self._held:
+        if self._leg is not None and held != self.held:
             self._leg.hold(held)
-        self._held = held
+        self.held = held
 
     @property
     def silent_s(self) -> float | None:
         """Seconds without a packet; None while none has to come."""
-        return None if self._rtp is None or self._held or self.over else self._rtp.silent_s
+        return None if self._rtp is None or self.held or self.over else self._rtp.silent_s
 
     def close(self, reason: LegEnd) -> None:
         """Give everything back; again is harmless."""

@@ -93,7 +93,7 @@ class CallMedia:
         self._names = {line.index: line.name for line in lines}
         places = {line.index: legs[line.index].place(line) for line in lines}
         for line in lines:
-            self._receive(line)
+            self._receive(line, music=self._two_way and line.direction is Direction.sendonly)
         return self._description.answer(offer, lines, places)
 
     async def make_offer(self) -> bytes:
@@ -110,15 +110,19 @@ class CallMedia:
         self._names[0] = "1"
         return self._description.offer(leg.place(None))
 
-    def take_answer(self, answer: Session) -> bool:
-        """The peer's answer to our description; whether any audio is agreed."""
+    def take_answer(self, answer: Session, *, refresh: bool = False) -> bool:
+        """The peer's answer to our description; whether any audio is agreed.
+
+        We offer to receive only, to which `sendonly` is the answer of a peer that sends a voice (RFC 3264, section
+        6.1). To a `refresh`, which says again what holds, it is no news.
+        """
         for index, leg in list(self._legs.items()):
             line = offers.agreed(self._description.media[index], index, answer)
             if line is None:
                 leg.close(LegEnd.client_closed)
                 del self._legs[index], self._names[index]
             else:
-                self._receive(line)
+                self._receive(line, music=refresh and leg.held and line.direction is Direction.sendonly)
         return bool(self._legs)
 
     def close(self, reason: LegEnd) -> None:
@@ -154,11 +158,10 @@ class CallMedia:
         participant = recording.name_of(self._known.speaker(line.name))
         return replace(self._info, uuid=uuid, participant=participant)
 
-    def _receive(self, line: Line) -> None:
+    def _receive(self, line: Line, *, music: bool) -> None:
         if line.direction is Direction.sendrecv and not self._recording:
             self._two_way = True
-        held = line.silent or (self._two_way and line.direction is Direction.sendonly)
-        self._legs[line.index].receive(self._context.receiver, line, held=held)
+        self._legs[line.index].receive(self._context.receiver, line, held=line.silent or music)
 
     def _lost(self, reason: str) -> None:
         """The service has ended a stream: the others of the call go on."""

@@ -46,5 +46,5 @@ class Refresh:
         except Refusal:
             answer = None
         # Without a description nothing is changed, whatever RFC 3264 asks for.
-        if answer is not None and not self.media.take_answer(answer):
+        if answer is not None and not self.media.take_answer(answer, refresh=True):
             self.nothing_agreed()

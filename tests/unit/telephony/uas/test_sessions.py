@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voice_verify.telephony.agent import LegEnd
+from voice_verify.telephony.uas.legs import AudioLeg
 
 from .conftest import Play
 from .phone import Phone, sdp
@@ -65,6 +66,27 @@ def test_refreshes_by_invite_where_update_is_not_taken(play: Play) -> None:
         # What the peer says of its side counts: it is back from hold.
         assert world.service.legs[0].holds == [True, False]
         phone.answer(await phone.asked("BYE"))
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("before", ["sendrecv", "sendonly"])
+def test_a_refresh_leaves_hold_as_it_is(play: Play, monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    # There is no audio here, which would end the call.
+    monkeypatch.setattr(AudioLeg, "silent_s", None)
+
+    async def scenario(world: World) -> None:
+        phone = Phone(world)
+        await phone.call(sdp(), {"Session-Expires": "100"})
+        await phone.call(sdp(direction=before), {"Session-Expires": "100"})
+        held = list(world.service.legs[0].holds)
+        invite = await phone.asked("INVITE")
+        assert b"a=recvonly" in invite.body
+        # To which this is the answer, whether of a voice or of music.
+        phone.answer(invite, 200, sdp(direction="sendonly"))
+        await world.pass_time(1)
+        assert world.service.legs[0].holds == held == ([True] if before == "sendonly" else [])
+        await phone.hang_up()
 
     play(scenario)
 
