@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voice_verify.telephony.sip.sdp import Crypto, Direction, Media, Origin, Session
 from voice_verify.telephony.uas import offers
@@ -52,6 +52,13 @@ class Description:
             [Media(kind="audio", port=place.port, protocol="RTP/AVP", formats=formats, attributes=attributes)]
         )
 
+    def offer_again(self) -> bytes:
+        """What we are ready for, when the peer leaves the offer to us in the call.
+
+        Hold is his affair, and this is how he may end it (RFC 6337, section 5.3).
+        """
+        return self._say([_listening(media) for media in self.media])
+
     def _say(self, media: list[Media]) -> bytes:
         if media != self.media:
             self._version += 1
@@ -81,6 +88,14 @@ def _accepted(offered: Media, line: Line, place: Place) -> Media:
 def _answer_to(theirs: Direction) -> Direction:
     """We never send. Who sends nothing either leaves the line inactive (RFC 3264, section 6.1)."""
     return Direction.recvonly if theirs in (Direction.sendrecv, Direction.sendonly) else Direction.inactive
+
+
+def _listening(media: Media) -> Media:
+    held = (Direction.inactive.value, None)
+    attributes: Attributes = [
+        (Direction.recvonly.value, None) if attribute == held else attribute for attribute in media.attributes
+    ]
+    return replace(media, attributes=attributes)
 
 
 def _refused(offered: Media) -> Media:

@@ -97,9 +97,9 @@ class CallMedia:
         return self._description.answer(offer, lines, places)
 
     async def make_offer(self) -> bytes:
-        """Our offer: the first one of the call, or again what is agreed. Raises Refusal."""
+        """Our offer: the first one of the call, or again what is agreed, but for hold. Raises Refusal."""
         if self._legs:
-            return self._description.body
+            return self._description.offer_again()
         leg = AudioLeg(self._context.ports)
         try:
             await leg.open(self._context.service, replace(self._info, uuid=self._uuid), self._lost)

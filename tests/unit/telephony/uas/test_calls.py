@@ -240,6 +240,22 @@ def test_says_again_what_is_agreed_when_asked_for_an_offer(play: Play) -> None:
     play(scenario)
 
 
+def test_offers_to_listen_again_to_who_resumes_without_an_offer(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        phone = Phone(world)
+        await phone.call()
+        await phone.call(sdp(direction="inactive"))
+        # As Cisco's call manager does.
+        offer = await phone.ask("INVITE")
+        assert Session.parse(offer.body).media[0].direction is Direction.recvonly
+        phone.ack(sdp(direction="sendonly"))
+        await world.pass_time(1)
+        assert world.service.legs[0].holds == [True, False]
+        await phone.hang_up()
+
+    play(scenario)
+
+
 def test_is_cancelled_before_it_is_answered(play: Play) -> None:
     async def scenario(world: World) -> None:
         world.service.delay_s = 5
