@@ -59,6 +59,10 @@ class Description:
         """
         return self._say([_listening(media) for media in self.media])
 
+    def drop(self, index: int) -> None:
+        """Never offer that line again: its port goes to other calls."""
+        self._say([_refused(media) if at == index else media for at, media in enumerate(self.media)])
+
     def _say(self, media: list[Media]) -> bytes:
         if media != self.media:
             self._version += 1

@@ -120,6 +120,7 @@ class CallMedia:
             line = offers.agreed(self._description.media[index], index, answer)
             if line is None:
                 leg.close(LegEnd.client_closed)
+                self._description.drop(index)
                 del self._legs[index], self._names[index]
             else:
                 self._receive(line, music=refresh and leg.held and line.direction is Direction.sendonly)

@@ -186,3 +186,19 @@ def test_refuses_recordings_that_it_cannot_understand(play: Play) -> None:
         assert not world.service.legs
 
     play(scenario)
+
+
+def test_never_offers_a_line_again_that_the_peer_has_refused(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        phone = Phone(world)
+        await record(phone, sdp(line("1"), line("2", 40002)), document(("1", "Anna"), ("2", "Bruno")))
+        await phone.ask("INVITE")
+        phone.ack(sdp(line("1"), line("2", 0)))
+        assert len(world.service.open_legs) == 1
+        # Its port may be another call's by now.
+        offer = Session.parse((await phone.ask("INVITE")).body)
+        assert [media.port != 0 for media in offer.media] == [True, False]
+        phone.ack(sdp(line("1"), line("2", 0)))
+        await phone.hang_up()
+
+    play(scenario)
