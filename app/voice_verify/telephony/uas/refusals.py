@@ -12,8 +12,20 @@ METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO")
 _KNOWN = frozenset({"REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"})
 EXTENSIONS = ("timer", "siprec")
 
-# Of these there may be very many: nothing is kept of them.
-FLOODS = frozenset({"forbidden_peer", "too_many_failures", "too_many_calls"})
+# What anybody can be told, under any address that he forges: nothing is kept of it, and nothing said twice (RFC 3261,
+# section 26.3.2.4).
+FLOODS = frozenset(
+    {
+        "forbidden_peer",
+        "too_many_failures",
+        "too_many_calls",
+        "unauthorized",
+        "method",
+        "uri_scheme",
+        "extension",
+        "no_dialog",
+    }
+)
 
 ALLOW = ("Allow", ", ".join(METHODS))
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))

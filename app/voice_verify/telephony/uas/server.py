@@ -109,6 +109,8 @@ class UserAgentServer:
             self._invited(transaction, source)
         elif request.method == "OPTIONS":
             transaction.reply(200, headers=[refusals.ALLOW, refusals.SUPPORTED, refusals.ACCEPT])
+            # Nor is anything kept of a question that can be answered again.
+            transaction.abandon()
         else:
             raise refusals.no_dialog()
 

@@ -123,6 +123,30 @@ def test_asks_for_a_password_when_there_are_accounts(play: Play) -> None:
     play(scenario, accounts={"anna": "secret"})
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("INVITE", {}, 401),
+        ("INVITE", {"Require": "nonsense"}, 420),
+        ("INVITE", {"To": "<sip:anybody@203.0.113.5>;tag=none"}, 481),
+        ("SUBSCRIBE", {}, 405),
+        ("OPTIONS", {}, 200),
+    ],
+)
+def test_keeps_nothing_of_strangers_and_tells_them_once(
+    play: Play, method: str, headers: dict[str, str], status: int
+) -> None:
+    async def scenario(world: World) -> None:
+        # Of an address that may be forged: it would hear more than was said in its name.
+        phone = Phone(world)
+        assert (await phone.ask(method, headers=headers)).status == status
+        assert not world.sip._servers
+        await world.pass_time(40)
+        assert len(phone.responses) == 1
+
+    play(scenario, accounts={"anna": "secret"})
+
+
 def test_who_guesses_passwords_is_not_asked_any_more(play: Play) -> None:
     async def scenario(world: World) -> None:
         for _ in range(10):
