@@ -31,7 +31,7 @@ class Admission:
         self._sources = Sources(config.edge, config.peers)
         self._pbxs = pbxs
         self._counters = counters
-        self._challenger = Challenger(REALM, config.accounts) if config.accounts else None
+        self._challenger = Challenger(REALM, config.accounts, count=self._count) if config.accounts else None
         self._calls = RateLimit(_CALLS_A_SECOND, _CALLS_AT_ONCE, clock)
         self._failures = RateLimit(_FAILURES_A_SECOND, _FAILURES_AT_ONCE, clock)
 
@@ -53,6 +53,9 @@ class Admission:
         if self._challenger is not None and not self._pbxs.known(source):
             self._authenticate(self._challenger, request, source)
         return self._pbxs.of(request.uri, source)
+
+    def _count(self, name: str, label: str = "") -> None:
+        self._counters.add(name, kind=label)
 
     def _authenticate(self, challenger: Challenger, request: Request, source: Source) -> None:
         verdict = challenger.check(request)

@@ -117,7 +117,8 @@ def test_asks_for_a_password_when_there_are_accounts(play: Play) -> None:
         assert (await Phone(world).ask("OPTIONS")).status == 200
         assert (await authenticated(Phone(world), Login("anna", "wrong"))).status == 401
         assert (await authenticated(Phone(world), Login("otto", "secret"))).status == 401
-        assert world.count("authentication_failures") == 2
+        assert world.count("authentication_failures") == world.count("sip_challenges", "wrong") == 2
+        assert world.count("sip_challenges", "missing") == 3
         assert len(world.service.legs) == 1
 
     play(scenario, accounts={"anna": "secret"})
