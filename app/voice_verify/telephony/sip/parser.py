@@ -16,7 +16,7 @@ MESSAGE_BYTES = 65_535
 # The largest head of the torture messages has 3.5 kB; SIPREC sends its metadata in the body.
 HEAD_BYTES = 16_384
 HEADER_LINES = 128
-# Of Via, Contact, Route, Record-Route: more hops than any network has.
+# Of Via, Contact, Route, Record-Route, and names of extensions and methods: more hops than any network has.
 LIST_ITEMS = 64
 
 _REQUEST = re.compile(rf"({TOKEN.pattern}) (\S+) SIP/2\.0", re.IGNORECASE | re.ASCII)
@@ -150,7 +150,7 @@ def _check(message: Message) -> None:
     for name in _SINGLE:
         if counts.get(name, 0) > 1:
             raise BadSyntax(f"{name} stands more than once")
-    for name in ("Via", "Contact", "Route", "Record-Route"):
+    for name in ("Via", "Contact", "Route", "Record-Route", "Require", "Supported", "Allow"):
         if len(headers.items(name)) > LIST_ITEMS:
             raise BadSyntax(f"{name} has too many values")
     _ = message.vias, message.from_, message.to, message.content_type

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from voice_verify.telephony.sip import Request
-from voice_verify.telephony.sip.fields import split
+from voice_verify.telephony.sip import Request, SipError
 from voice_verify.telephony.uas import identity
 from voice_verify.telephony.uas.metadata import Document, Metadata, Participant
 
@@ -26,11 +25,14 @@ def is_recording(request: Request, document: Document | None) -> bool:
 def asked_uuid(request: Request) -> UUID | None:
     """The uuid that the caller gives to the call."""
     for header in identity.HEADERS:
-        for value in request.headers.all(header):
-            for one in split(value):
-                found = identity.read(one)
-                if found is not None:
-                    return found
+        try:
+            values = request.headers.items(header)
+        except SipError:
+            # Others write there what they want.
+            continue
+        found = next(filter(None, map(identity.read, values)), None)
+        if found is not None:
+            return found
     return None
 
 

@@ -66,3 +66,8 @@ def test_streams_of_one_call_have_uuids_that_both_sides_can_compute() -> None:
     # Without a uuid of the call, the metadata names the streams.
     assert recording.stream_uuid(None, "2", known, alone=False) == UUID(int=7)
     assert recording.stream_uuid(None, "1", known, alone=False) is None
+
+
+def test_passes_over_a_header_that_cannot_be_read() -> None:
+    headers = Headers([("X-UUID", 'say "open'), ("User-to-User", f"{WANTED.hex};encoding=hex")])
+    assert recording.asked_uuid(Request(headers, method="INVITE", uri="sip:a@b")) == WANTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voice_verify.telephony.agent import Refused
-from voice_verify.telephony.sip import Transport
+from voice_verify.telephony.sip import BadMessage, Transport
 
 from .conftest import Play
 from .phone import Phone, sdp
@@ -223,5 +223,15 @@ def test_another_scheme_and_zero_forwards(play: Play) -> None:
         phone.target = "sip:anybody@203.0.113.5"
         # We are the end of the way: nothing is forwarded any more.
         assert (await phone.ask("OPTIONS", headers={"Max-Forwards": "0"})).status == 200
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("header", ["Require", "Supported", "Allow"])
+def test_a_list_that_cannot_be_read_is_a_bad_request(play: Play, header: str) -> None:
+    async def scenario(world: World) -> None:
+        phone = Phone(world)
+        with pytest.raises(BadMessage, match=r"^400 .*quoted string does not end"):
+            phone.send(phone.text("INVITE", sdp(), {header: '"open'}))
 
     play(scenario)
