@@ -10,6 +10,8 @@ from enum import StrEnum
 MIN_INTERVAL_S = 90
 # What we propose to a caller who names nothing, and the most that we accept: section 4.2 recommends it.
 INTERVAL_S = 1800
+# Nobody demands more with Min-SE, or a call that nobody ends would stay for ever.
+_MAX_INTERVAL_S = 86_400
 
 _DELTA = re.compile(r"^\s*(\d{1,10})\s*(;.*)?$")
 _REFRESHER = re.compile(r";\s*refresher\s*=\s*(uac|uas)\s*(;|$)", re.IGNORECASE)
@@ -68,13 +70,13 @@ def read_expires(value: str) -> tuple[int, Refresher | None]:
 
 
 def read_min(value: str | None) -> int:
-    """The interval of a Min-SE; raises BadTimer."""
+    """The interval of a Min-SE, a day at most; raises BadTimer."""
     if value is None:
         return MIN_INTERVAL_S
     found = _DELTA.match(value)
     if found is None:
         raise BadTimer(value)
-    return max(int(found[1]), MIN_INTERVAL_S)
+    return min(max(int(found[1]), MIN_INTERVAL_S), _MAX_INTERVAL_S)
 
 
 def answer(expires: str | None, min_se: str | None, *, supported: bool) -> Answered:

@@ -47,6 +47,8 @@ def test_shortens_what_is_too_long() -> None:
 def test_respects_the_least_interval_of_proxies() -> None:
     assert answer("7200", "3600", supported=True).timer.interval_s == 3600
     assert answer(None, "3600", supported=True).timer.interval_s == 3600
+    # Of 317 years nothing would be left but the call.
+    assert answer(None, "9999999999", supported=True).timer.interval_s == 86_400
 
 
 def test_refuses_what_is_too_brief_only_to_who_can_understand_it() -> None:
