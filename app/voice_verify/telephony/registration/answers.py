@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from voice_verify.telephony.sip import NameAddress, Response, SipError
-from voice_verify.telephony.sip.uri import parse_many
 
 # RFC 3261, section 25.1: delta-seconds, and the seconds of a Retry-After before its comment and parameters.
 _SECONDS = re.compile(r"\s*(\d{1,10})(?:\s*[(;].*)?\s*", re.DOTALL)
@@ -31,8 +31,9 @@ def granted(response: Response, line: str, asked: int) -> int:
 
 
 def _contacts(response: Response) -> list[NameAddress]:
-    try:
-        return parse_many(response.headers.items("Contact"))
-    except SipError:
-        # A 200 stays a 200, whatever its Contacts look like.
-        return []
+    """Those that can be read: a 200 stays a 200, whatever other users of the registrar call themselves."""
+    found: list[NameAddress] = []
+    for value in response.headers.items("Contact"):
+        with suppress(SipError):
+            found.append(NameAddress.parse(value))
+    return found

@@ -66,7 +66,7 @@ class _Fields:
 
     @property
     def contact(self) -> NameAddress | None:
-        """The first Contact; None without one, and for `*`."""
+        """The first Contact; None without one, and for `*`. That of a response raises BadSyntax, if it is malformed."""
         first = next(iter(self.headers.items("Contact")), "*")
         return None if first == "*" else NameAddress.parse(first)
 

@@ -163,8 +163,8 @@ def _check(message: Message) -> None:
         if cseq.method != message.method:
             raise BadSyntax("CSeq names another method")
         _check_request_uri(message.uri)
+        _check_addresses(headers)
     number(headers.get("Max-Forwards") or "0", 256)
-    _check_addresses(headers)
 
 
 def _check_request_uri(uri: str) -> None:
@@ -175,6 +175,7 @@ def _check_request_uri(uri: str) -> None:
 
 
 def _check_addresses(headers: Headers) -> None:
+    """Of requests alone: a registrar tells us the Contacts of others, too, and they are not his fault."""
     for name in ("Contact", "Route", "Record-Route"):
         for item in headers.items(name):
             if item != "*" or name != "Contact":

@@ -199,8 +199,3 @@ class NameAddress:
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
         return f"{display}<{self.uri}>{write_parameters(self.parameters)}"
-
-
-def parse_many(values: list[str]) -> list[NameAddress]:
-    """The addresses of a list header, as `Headers.items` gives them; raises BadSyntax."""
-    return [NameAddress.parse(value) for value in values]

@@ -169,6 +169,8 @@ def test_the_shorter_time_of_the_pbx_holds(time: Time) -> None:
         ([("Expires", "120")], 120),
         ([("Contact", "<sip:vv@10.0.0.9:31000>;expires=90")], 90),
         ([("Contact", f"<sip:other@10.0.0.8>;expires=7, <sip:vv@192.0.2.9:5060;line={LYON.hex}>;expires=80")], 80),
+        # Another user of the same address whose telephone cannot write.
+        ([("Contact", f"<sip:x@10.0.0.8;;ob>;expires=7, <sip:vv@192.0.2.9:5060;line={LYON.hex}>;expires=80")], 80),
         ([("Contact", f"<sip:vv@192.0.2.9:5060;line={LYON.hex}>"), ("Expires", "70")], 70),
         ([("Contact", f"<sip:vv@192.0.2.9:5060;line={LYON.hex}>;expires=nonsense")], EXPIRES_S),
         ([("Contact", f"<sip:vv@192.0.2.9:5060;line={LYON.hex}>;expires=4294967296")], EXPIRES_S),
