@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from voice_verify.telephony.rtp import SUITES, Codec, find_codec
 from voice_verify.telephony.sip.sdp import Crypto, Direction, Media, Session
 from voice_verify.telephony.uas import refusals
-from voice_verify.telephony.uas.source import address
+from voice_verify.telephony.uas.source import IpAddress, address
 
 Address = tuple[str, int]
 
@@ -31,7 +31,8 @@ class Line:
     """A media line that we take, at its place `index`.
 
     `formats`: payload types that may come, the first one is the codec of the answer. `remote`: where the peer says
-    that he sends from, None when he does not say. `direction`: the peer's.
+    that he sends from, None when he does not say. `direction`: the peer's. `silent`: he says that he sends nothing,
+    which is hold in one of its spellings.
     """
 
     index: int
@@ -39,6 +40,7 @@ class Line:
     protocol: str
     formats: Mapping[int, Codec]
     direction: Direction
+    silent: bool
     remote: Address | None
     rtcp: Address | None
     rtcp_mux: bool
@@ -52,11 +54,6 @@ class Line:
     @property
     def codec(self) -> Codec:
         return next(codec for codec in self.formats.values() if codec.output is not None)
-
-    @property
-    def silent(self) -> bool:
-        """The peer says that he sends nothing: hold, in one of its spellings."""
-        return self.direction in (Direction.inactive, Direction.recvonly) or self.remote is None
 
 
 @dataclass(frozen=True)
@@ -167,25 +164,26 @@ def _codec(media: Media, name: str) -> Codec | None:
 def _with_address(
     session: Session, index: int, media: Media, formats: Mapping[int, Codec], crypto: Crypto | None
 ) -> Line:
-    host = media.address or session.address
+    host = address(media.address or session.address or "")
+    nowhere = host is not None and host.is_unspecified
     rtcp = None
     if media.rtcp is not None:
         rtcp_port, rtcp_host = media.rtcp
-        rtcp = _address(rtcp_host or host, rtcp_port)
+        rtcp = _at(host if rtcp_host is None else address(rtcp_host), rtcp_port)
     return Line(
         index=index,
         label=media.label,
         protocol=media.protocol,
         formats=formats,
         direction=media.direction,
-        remote=_address(host, media.port),
+        silent=media.direction in (Direction.inactive, Direction.recvonly) or nowhere,
+        remote=_at(host, media.port),
         rtcp=rtcp,
         rtcp_mux=media.rtcp_mux,
         crypto=crypto,
     )
 
 
-def _address(host: str | None, port: int) -> Address | None:
-    """None for a name, which we do not look up for a peer, and for 0.0.0.0, which says that nothing comes."""
-    found = address(host or "")
-    return None if found is None or found.is_unspecified else (str(found), port)
+def _at(host: IpAddress | None, port: int) -> Address | None:
+    """None for a name, which we do not look up for a peer, for 0.0.0.0, which says that nothing comes, and for no port."""
+    return None if host is None or host.is_unspecified or not port else (str(host), port)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from uuid import UUID
 
+import pytest
+
 from voice_verify.telephony.agent import LegEnd
 from voice_verify.telephony.sip import Transport
 from voice_verify.telephony.sip.sdp import Direction, Session
@@ -176,6 +178,17 @@ def test_a_peer_that_only_ever_sends_is_not_on_hold(play: Play) -> None:
     async def scenario(world: World) -> None:
         phone = Phone(world)
         await phone.call(sdp(direction="sendonly"))
+        assert world.service.legs[0].holds == []
+        await phone.hang_up()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("address", ["media.example.com", "192.0.2.7"])
+def test_a_peer_that_gives_a_name_or_no_port_for_rtcp_is_heard(play: Play, address: str) -> None:
+    async def scenario(world: World) -> None:
+        phone = Phone(world)
+        await phone.call(sdp("m=audio 40000 RTP/AVP 8\r\na=rtcp:0", address=address))
         assert world.service.legs[0].holds == []
         await phone.hang_up()
 
