@@ -185,5 +185,5 @@ def _with_address(
 
 
 def _at(host: IpAddress | None, port: int) -> Address | None:
-    """None for a name, which we do not look up for a peer, for 0.0.0.0, which says that nothing comes, and for no port."""
+    """None for a name, which we do not look up for a peer, for 0.0.0.0, where nothing comes from, and for no port."""
     return None if host is None or host.is_unspecified or not port else (str(host), port)

@@ -367,17 +367,40 @@ def test_answers_garbage_at_its_source_and_nowhere_else(run: Any, counts: Counts
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source,
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim,
             ):
-                for each in (source, victim):
-                    each.bind(("127.0.0.1", 0))
+                for each, host in ((source, "127.0.0.1"), (victim, "127.0.0.2")):
+                    each.bind((host, 0))
                     each.setblocking(False)
                 port = str(victim.getsockname()[1]).encode()
-                named = REQUEST.replace(b"host.example.com:5060", b"127.0.0.1:" + port).replace(b";rport", b"")
+                named = REQUEST.replace(b"host.example.com:5060", b"127.0.0.2:" + port).replace(b";rport", b"")
                 for data in (b"\r\n\r\n", b"\0", b"", named.replace(b"7 OPTIONS", b"7 BYE"), named):
                     source.sendto(data, (bound.host, bound.port))
                 answers = [await loop.sock_recv(source, 65_535) for _ in range(2)]
                 assert sorted(answer[8:11] for answer in answers) == [b"200", b"400"]
                 with pytest.raises(BlockingIOError):
                     victim.recv(65_535)
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "at_source"),
+    [("127.0.0.1:{port}", False), ("127.0.0.1:{port};rport", True), ("10.0.0.9:{port}", True), ("pbx:{port}", True)],
+    ids=["own port", "rport", "behind a NAT", "a name"],
+)
+def test_answers_where_the_peer_waits(run: Any, counts: Counts, sent_by: str, at_source: bool) -> None:
+    async def test() -> None:
+        async with user_agent(counts) as server:
+            bound = await server.transports.listen_udp("127.0.0.1", 0)
+            with socket.socket(type=socket.SOCK_DGRAM) as source, socket.socket(type=socket.SOCK_DGRAM) as listening:
+                for one in (source, listening):
+                    one.setblocking(False)
+                    one.bind(("127.0.0.1", 0))
+                via = sent_by.format(port=listening.getsockname()[1])
+                asked = request("OPTIONS").encode().replace(b"host.example.com:5060;branch=z9hG4bKone;rport", b"%s")
+                source.sendto(asked % f"{via};branch=z9hG4bKone".encode(), (bound.host, bound.port))
+                loop = asyncio.get_running_loop()
+                answer = await loop.sock_recv(source if at_source else listening, 4096)
+                assert answer.startswith(b"SIP/2.0 200")
 
     run(test())
 

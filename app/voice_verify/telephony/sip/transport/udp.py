@@ -8,8 +8,10 @@ import logging
 import socket
 from typing import cast
 
+from voice_verify._generated import SIP_PORT
 from voice_verify.telephony.sip.counters import Count
 from voice_verify.telephony.sip.errors import BadMessage, FailureCode, TransportFailed
+from voice_verify.telephony.sip.message import Message
 from voice_verify.telephony.sip.parser import parse
 from voice_verify.telephony.sip.transport.addresses import family_of, mapped, plain
 from voice_verify.telephony.sip.transport.flow import Endpoint, Receiver, Transport
@@ -85,13 +87,13 @@ class UdpSocket(asyncio.DatagramProtocol):
         # Line ends and zeros alone keep a NAT open; an answer could be made to hit others by a spoofed source.
         if not data.strip(b"\r\n\0 "):
             return
-        flow = UdpFlow(self, plain(addr[0]), addr[1])
+        host, port = plain(addr[0]), addr[1]
         try:
             message = parse(data)
         except BadMessage as error:
-            self._receiver.received_bad(flow, error)
+            self._receiver.received_bad(UdpFlow(self, host, port), error)
         else:
-            self._receiver.received(flow, message)
+            self._receiver.received(UdpFlow(self, host, _hears_at(message, host, port)), message)
 
     def error_received(self, exc: Exception) -> None:
         """ICMP says that a peer is gone; the transactions find that out by their timers."""
@@ -130,6 +132,20 @@ class UdpSocket(asyncio.DatagramProtocol):
         """Close the socket at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _hears_at(message: Message, host: str, port: int) -> int:
+    """The port at which the sender of a message waits for the answer.
+
+    Without `rport` that is the one in Via (RFC 3261, section 18.2.2): Cisco's gateways send from another. Whoever
+    names another host than his own is behind a NAT, where only the way back is open.
+    """
+    via = message.vias[0]
+    try:
+        own = ipaddress.ip_address(via.host.strip("[]")) == ipaddress.ip_address(host)
+    except ValueError:
+        own = False
+    return via.port or SIP_PORT if own and "rport" not in via.parameters else port
 
 
 def _source_address(host: str) -> str:
