@@ -29,12 +29,18 @@ class Place:
         except OSError:
             return flow.local.host
 
-    def contact(self, host: str, source: Source, *, recording: bool) -> str:
-        """Value of a Contact (RFC 3261, section 8.1.1.8); a recording server says that it is one (RFC 7866)."""
+    def contact(self, host: str, source: Source, *, sips: bool, recording: bool) -> str:
+        """Value of a Contact (RFC 3261, section 8.1.1.8); a recording server says that it is one (RFC 7866).
+
+        `sips`: the peer called a `sips:` URI, and must get one (section 12.1.1).
+        """
         secure = source.transport is Transport.TLS
         port = self.tls_port if secure and self.tls_port is not None else self.port
-        parameters: dict[str, str | None] = {}
-        if source.transport is not Transport.UDP:
-            parameters["transport"] = source.transport.value
-        uri = SipUri(host=host, port=port, parameters=parameters)
+        if secure and sips:
+            uri = SipUri(host=host, port=port, scheme="sips")
+        else:
+            reach: dict[str, str | None] = (
+                {} if source.transport is Transport.UDP else {"transport": source.transport.value}
+            )
+            uri = SipUri(host=host, port=port, parameters=reach)
         return f"<{uri}>;{siprec.FEATURE}" if recording else f"<{uri}>"

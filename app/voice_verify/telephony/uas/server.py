@@ -153,7 +153,8 @@ class UserAgentServer:
             uuid=recording.asked_uuid(transaction.request),
             over=lambda reason: calls[0].end(ends.by_service(reason)),
         )
-        contact = place.contact(address, source, recording=info.source == "siprec")
+        sips = transaction.request.uri.lower().startswith("sips:")
+        contact = place.contact(address, source, sips=sips, recording=info.source == "siprec")
         call = Call(self._calls, transaction, media, contact=contact)
         calls.append(call)
         call.start(transaction, content)

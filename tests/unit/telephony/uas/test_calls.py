@@ -46,6 +46,20 @@ def test_answers_a_call_and_hears_it(play: Play) -> None:
     play(scenario)
 
 
+def test_who_calls_a_sips_uri_gets_one(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        for transport, contact in (
+            (Transport.TLS, "<sips:203.0.113.5:5061>"),
+            (Transport.TCP, "<sip:203.0.113.5:5060;transport=tcp>"),
+        ):
+            phone = Phone(world, transport=transport)
+            phone.target = "sips:anybody@203.0.113.5"
+            assert (await phone.call()).headers.get("Contact") == contact
+            await phone.hang_up()
+
+    play(scenario)
+
+
 def test_takes_one_codec_g711_first(play: Play) -> None:
     async def scenario(world: World) -> None:
         for formats, wanted in (("9 0 8", "0"), ("9 18", "9"), ("18 8", "8")):

@@ -30,7 +30,7 @@ class State(Enum):
 
 
 class ServerTransaction:
-    """One request and its responses, which go to where the request came from and nowhere else."""
+    """One request and its responses, which go to the host that the request came from and nowhere else."""
 
     def __init__(
         self, request: Request, flow: Flow, clock: Clock, count: Count, *, on_end: Callable[[ServerTransaction], None]
