@@ -43,7 +43,8 @@ class Pbxs:
         for host in hosts:
             try:
                 found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-            except OSError:
+            except (OSError, ValueError):
+                # The second of names that cannot be one.
                 continue
             self._addresses[host] = {known for one in found if (known := address(str(one[4][0]))) is not None}
         self._addresses = {host: known for host, known in self._addresses.items() if host in hosts}
