@@ -11,7 +11,7 @@ _MAX_SAID = 120
 
 
 class ErrorCode(StrEnum):
-    """Stable, for programs; docs/calls.md says what to do about each."""
+    """Stable, for programs; docs/pbx.md says what to do about each."""
 
     host_not_found = "host_not_found"
     unreachable = "unreachable"

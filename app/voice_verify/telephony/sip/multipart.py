@@ -32,14 +32,6 @@ class Part:
         """In lower case, without parameters."""
         return media_type(self.headers.get("Content-Type") or "text/plain")[0]
 
-    @property
-    def disposition(self) -> str:
-        """What the part is for, in lower case; a description is for the session (RFC 3261 section 20.11)."""
-        value = self.headers.get("Content-Disposition")
-        if value is not None:
-            return value.partition(";")[0].strip().lower()
-        return "session" if self.content_type == "application/sdp" else "render"
-
 
 def parts_of(message: Message) -> list[Part]:
     """The parts of a body; one that is not multipart is one part, and nothing is none. Raises BadMultipart."""

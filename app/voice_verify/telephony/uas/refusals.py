@@ -136,10 +136,6 @@ def still_working() -> Refusal:
     return Refusal(500, "Server Internal Error", "still_working", ("Retry-After", "2"))
 
 
-def cancelled() -> Refusal:
-    return Refusal(487, "Request Terminated", "cancelled")
-
-
 def stopping() -> Refusal:
     """The one 503: nothing here can serve a call any more."""
     return Refusal(503, "Service Unavailable", "stopping", ("Retry-After", "5"))

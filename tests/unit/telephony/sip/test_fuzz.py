@@ -136,7 +136,7 @@ def test_garbage_in_bodies_and_values(read: Callable[[bytes], object], sample: b
         if isinstance(found, Session):
             assert Session.parse(found.encode()).media == found.media
             for media in found.media:
-                _ = media.rtpmaps, media.fmtp, media.rtcp, media.crypto, media.label, media.ptime, media.direction
+                _ = media.rtpmaps, media.fmtp, media.rtcp, media.crypto, media.label, media.direction
 
 
 HEAD = "INVITE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"

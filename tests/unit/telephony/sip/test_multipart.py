@@ -18,9 +18,9 @@ BODY = (
 
 def test_reads_a_recording() -> None:
     description, metadata = parse('multipart/mixed; boundary="b1"', BODY)
-    assert (description.content_type, description.disposition) == ("application/sdp", "session")
+    assert description.content_type == "application/sdp"
     assert description.body == b"v=0\r\n"
-    assert (metadata.content_type, metadata.disposition) == ("application/rs-metadata+xml", "recording-session")
+    assert metadata.content_type == "application/rs-metadata+xml"
     assert metadata.body == b"<recording/>"
 
 

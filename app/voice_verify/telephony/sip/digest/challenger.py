@@ -62,15 +62,13 @@ class Challenger:
         realm: str,
         accounts: Mapping[str, str],
         *,
-        proxy: bool = False,
         clock: Callable[[], float] = time.time,
         nonce_s: float = 300.0,
         count: Count = ignore,
     ) -> None:
-        """`accounts` has passwords by username. With `proxy` the status is 407 instead of 401."""
+        """`accounts` has passwords by username."""
         self._realm = realm
         self._accounts = accounts
-        self._proxy = proxy
         self._clock = clock
         self._nonce_s = nonce_s
         self._count = count
@@ -84,7 +82,7 @@ class Challenger:
         if fault is None:
             return Accepted(username)
         self._count("sip_challenges", fault)
-        return Challenged(407 if self._proxy else 401, [self._challenge(fault)], fault)
+        return Challenged(401, [self._challenge(fault)], fault)
 
     def _check(self, request: Request) -> tuple[str, Fault | None]:
         given = self._given(request)
@@ -117,7 +115,7 @@ class Challenger:
     def _given(self, request: Request) -> dict[str, str] | Fault:
         """The credentials for our realm; other realms are for proxies on the way."""
         fault = Fault.missing
-        for value in request.headers.all("Proxy-Authorization" if self._proxy else "Authorization"):
+        for value in request.headers.all("Authorization"):
             try:
                 given = parse(value)
             except BadSyntax:
@@ -133,10 +131,9 @@ class Challenger:
         return fault
 
     def _challenge(self, fault: Fault) -> tuple[str, str]:
-        name = "Proxy-Authenticate" if self._proxy else "WWW-Authenticate"
         stale = {"stale": "true"} if fault in {Fault.stale, Fault.replayed} else {}
         quoted = {"realm": self._realm, "nonce": self._nonce(), "qop": "auth"}
-        return name, write({"algorithm": _ALGORITHM, **stale}, quoted)
+        return "WWW-Authenticate", write({"algorithm": _ALGORITHM, **stale}, quoted)
 
     def _nonce(self) -> str:
         text = f"{int(self._clock()):08x}.{secrets.token_hex(8)}"

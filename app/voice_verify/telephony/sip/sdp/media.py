@@ -139,12 +139,6 @@ class Media:
         """The name by which metadata of a recording speaks of it (RFC 4574)."""
         return self.attribute("label")
 
-    @property
-    def ptime(self) -> int | None:
-        """Milliseconds of a packet."""
-        value = self.attribute("ptime") or ""
-        return int(value) if re.fullmatch(r"[0-9]{1,4}", value) else None
-
 
 def _is_payload_type(name: str) -> bool:
     return name.isascii() and name.isdecimal() and len(name) <= 3 and int(name) < _PAYLOAD_TYPES

@@ -43,8 +43,6 @@ class ServerTransaction:
         self.final: Response | None = None
         # A CANCEL came, and was answered; 487 is the answer to the INVITE. Only for INVITE.
         self.on_cancel: Callable[[], None] | None = None
-        # A final response other than 2xx was never acknowledged. Only for INVITE.
-        self.on_timeout: Callable[[], None] | None = None
         self._clock = clock
         self._count = count
         self._on_end = on_end
@@ -111,7 +109,8 @@ class ServerTransaction:
             self.state = State.COMPLETED
             if not self.flow.reliable:
                 self._repeat = self._clock.call_later(self._pause, self._again)
-            self._end = self._clock.call_later(PATIENCE, self._unacknowledged)
+            # Timer H.
+            self._end_after(PATIENCE)
 
     def repeated(self) -> None:
         """The request came again: so does its answer, if there is one already."""
@@ -152,12 +151,6 @@ class ServerTransaction:
             self._send(self._last)
         self._pause = min(self._pause * 2, T2)
         self._repeat = self._clock.call_later(self._pause, self._again)
-
-    def _unacknowledged(self) -> None:
-        """Timer H."""
-        self.abandon()
-        if self.on_timeout is not None:
-            self.on_timeout()
 
     def _end_after(self, seconds: float) -> None:
         if seconds:
