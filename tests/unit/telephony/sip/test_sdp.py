@@ -119,3 +119,9 @@ def test_leaves_out_malformed_attributes(attribute: str) -> None:
     body = f"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nm=audio 1000 RTP/AVP 0\r\na={attribute}\r\n"
     (media,) = Session.parse(body.encode()).media
     assert (media.rtcp, media.fmtp, media.rtpmaps) == (None, {}, {0: RtpMap("PCMU", 8000)})
+
+
+def test_space_at_the_end_of_a_line_is_no_part_of_it() -> None:
+    body = "v=0\r\no=- 1 1 IN IP4 192.0.2.1 \r\ns=-\r\nm=audio 1000 RTP/AVP 0 \r\na=rtcp-mux \r\na=inactive \r\n"
+    (media,) = Session.parse(body.encode()).media
+    assert (media.direction, media.rtcp_mux) == (Direction.inactive, True)

@@ -13,7 +13,7 @@ from voice_verify.telephony.sip.sdp.media import Attributes, Direction, Media, f
 _MEDIA_LINES = 32
 _ORIGIN = re.compile(r"(\S+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP([46]) (\S+)\s*")
 _CONNECTION = re.compile(r"IN IP[46] ([^\s/]+)(?:/[0-9/]+)?\s*")
-_ATTRIBUTE = re.compile(r"([^\s:]+)(?::(.*))?", re.DOTALL)
+_ATTRIBUTE = re.compile(r"([^\s:]+)(?::(.*)|\s*)", re.DOTALL)
 
 
 @dataclass
