@@ -120,10 +120,17 @@ class RtpStream:
         """Read what came since the last turn, with `control` RTCP too."""
         self._wall, self._now = wall, now
         self._order.expire(self._read())
+        if self._ahead_s <= 0:
+            self._timeline.wait(now, self._heard)
         if control and self._open:
             self._read_control()
             if self._control.due(wall):
                 self._report(bye=False)
+
+    @property
+    def _ahead_s(self) -> float:
+        """How much more was handed over than there was time for."""
+        return self._timeline.handed_s - (self._now - self._opened)
 
     def _read(self) -> float:
         """Until when all that came has been read.
@@ -131,7 +138,7 @@ class RtpStream:
         Earlier than the turn when a stall left more than that takes, later when the stall was in the turn itself.
         """
         arrival = self._wall
-        flooded = self._timeline.handed_s > self._now - self._opened + _MAX_AHEAD_S
+        flooded = self._ahead_s > _MAX_AHEAD_S
         for _ in range(_PACKETS_A_TURN):
             try:
                 data, ancillary, flags, source = self._pair.rtp.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)

@@ -340,6 +340,46 @@ def test_a_flood_is_read_no_further_than_speech_can_be_fast(line: OpenLine) -> N
     assert call.heard.endswith(speech(7099))
 
 
+def test_a_peer_that_sends_no_silence_is_not_idle(line: OpenLine) -> None:
+    call = line()
+    call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    call.blocks.clear()
+    for _ in range(20):
+        peer.send_rtcp(SENDER_REPORT)
+        for _ in range(60):
+            call.turn(0.1)
+    assert set(call.heard) == set(ALAW_SILENCE)
+    assert len(call.heard) / 8000 == pytest.approx(120, abs=6)
+
+
+def test_no_silence_is_made_up_for_a_peer_that_is_gone(line: OpenLine) -> None:
+    call = line()
+    call.open()
+    call.peer().send(*map(spoken, range(10)))
+    for _ in range(300):
+        call.turn(0.1)
+    assert call.heard == all_of(*range(10))
+
+
+def test_a_sender_that_stalls_often_and_catches_up_is_no_flood(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    for start in range(0, 1500, 300):
+        peer.send_rtcp(SENDER_REPORT)
+        for _ in range(60):
+            call.turn(0.1)
+        for some in range(start, start + 300, 100):
+            peer.send(*map(spoken, range(some, some + 100)))
+            call.turn()
+    stats = stream.close()
+    assert stats.packets == 1500
+    assert stats.flooded == 0
+
+
 def test_what_a_stall_left_in_the_socket_is_all_heard(line: OpenLine) -> None:
     call = line()
     stream = call.open()

@@ -100,6 +100,29 @@ def test_a_long_silence_is_cut_to_five_seconds() -> None:
     assert len(heard.all) == 160 + 40_000 + 160
 
 
+def test_silence_that_is_not_sent_goes_by_with_the_clock() -> None:
+    heard = Heard()
+    heard.say(0)
+    for turn in range(590):
+        heard.timeline.wait(7 + turn / 10, 7 + turn // 50 * 5)
+    assert len(heard.all) / 8000 == pytest.approx(55, abs=5)
+    heard.say(3000)
+    assert heard.all == speech(0) + ALAW_SILENCE * 160 * 2999 + speech(3000)
+    assert heard.stats == RtpStats()
+
+
+def test_on_hold_no_silence_goes_by() -> None:
+    heard = Heard()
+    heard.timeline.wait(1, 1)
+    heard.say(0)
+    heard.timeline.hold(True)
+    heard.timeline.wait(2, 2)
+    heard.timeline.wait(60, 60)
+    heard.timeline.hold(False)
+    heard.timeline.wait(120, 120)
+    assert heard.all == speech(0)
+
+
 def test_a_timestamp_ahead_of_the_clock_is_not_believed() -> None:
     heard = Heard()
     heard.say(0)
