@@ -90,7 +90,7 @@ class RtpStream:
         if media.srtp is None:
             self._srtp = None
         elif media.srtp != self._media.srtp:
-            self._srtp = SrtpSession(media.srtp)
+            self._srtp = SrtpSession(media.srtp, self._srtp)
         if media.remote != self._media.remote:
             self._rtcp_source = None
         if self._media.held and not media.held:

@@ -314,6 +314,20 @@ def test_the_same_keys_after_a_re_invite_keep_the_replay_window(line: OpenLine) 
     assert call.heard == all_of(*range(15))
 
 
+def test_another_key_of_the_peer_does_not_number_our_reports_anew(line: OpenLine) -> None:
+    ours = new_key()
+    call = line()
+    peer = call.peer()
+    stream = call.open(media(remote=peer.address, srtp=SrtpKeys(SUITES[0], new_key(), ours), rtcp_mux=True))
+    call.turn(8)
+    stream.update(media(remote=peer.address, srtp=SrtpKeys(SUITES[0], new_key(), ours), rtcp_mux=True))
+    call.turn(8)
+    receiver = pylibsrtp.Session(pylibsrtp.Policy(ours, pylibsrtp.Policy.SSRC_ANY_INBOUND))
+    for _ in range(2):
+        # The second would be a replay.
+        assert receiver.unprotect_rtcp(peer.udp.recv(2000))[1] == 201
+
+
 def test_packets_that_are_too_long_are_counted(line: OpenLine) -> None:
     call = line()
     stream = call.open()
