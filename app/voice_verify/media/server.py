@@ -65,7 +65,12 @@ class AudioSocketServer:
             await asyncio.wait(self._serving, timeout=WRITE_S)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer: str = writer.get_extra_info("peername")[0]
+        name = writer.get_extra_info("peername")
+        if name is None:
+            # It was gone before it was looked at.
+            writer.transport.abort()
+            return
+        peer: str = name[0]
         if not self._may(peer):
             self._refuse(writer, "forbidden", peer)
         elif len(self._serving) >= self._most:
