@@ -50,7 +50,6 @@ class RtpStream:
         self._opened = self._heard = self._now = now
         self._wall = wall
         self._stats = RtpStats()
-        self._overflowed = 0
         self._latch = Latch(media.remote)
         self._timeline = Timeline(media.formats, self._stats, on_block, on_format)
         self._timeline.hold(media.held)

@@ -76,10 +76,6 @@ class Timeline:
             return
         codec, decode = entry
         if decode is None or codec.output is None:
-            if codec.is_comfort_noise and not self.held and self._next is not None and codec.clock_rate == self.clock:
-                self._fill(self._gap_s(packet.timestamp, arrival, lost))
-                self._next, self._arrival, self._duration_s = packet.timestamp, arrival, 0.0
-                self._quiet_since = None
             return
         try:
             audio = decode(packet.payload)
