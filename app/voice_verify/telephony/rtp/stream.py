@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from voice_verify.telephony.rtp.codecs import Output
 from voice_verify.telephony.rtp.control import Control
@@ -28,6 +30,7 @@ _MAX_AHEAD_S = 10.0
 _TIMESPEC = struct.Struct("@qq")
 _COUNT = struct.Struct("@I")
 _ANCILLARY_BYTES = 64
+_IPV4_IN_IPV6 = "::ffff:"
 
 
 class RtpStream:
@@ -150,7 +153,7 @@ class RtpStream:
                 # Cut off: nothing of ours is so long.
                 self._stats.malformed += 1
             else:
-                self._take(data, arrival, source[:2])
+                self._take(data, arrival, _plain(source))
         return arrival
 
     def _read_control(self) -> None:
@@ -159,7 +162,7 @@ class RtpStream:
                 data, source = self._pair.rtcp.recvfrom(_DATAGRAM_BYTES)
             except OSError:
                 break
-            self._take_rtcp(data, source[:2])
+            self._take_rtcp(data, _plain(source))
 
     def _arrival(self, ancillary: list[tuple[int, int, bytes]]) -> float:
         arrival = self._wall
@@ -231,7 +234,7 @@ class RtpStream:
         udp = self._pair.rtp if self._media.rtcp_mux else self._pair.rtcp
         # Best effort: a full buffer, or an address that cannot be reached, costs one report.
         with suppress(OSError):
-            udp.sendto(packet, target)
+            udp.sendto(packet, _towards(udp, target))
 
     def _report_target(self) -> Address | None:
         """Where the peer's RTCP comes from; else next to its audio when NAT moved that, else where the SDP says."""
@@ -243,3 +246,15 @@ class RtpStream:
         if source and source != remote:
             return rtcp_port(source)
         return self._media.rtcp_address
+
+
+def _plain(source: tuple[Any, ...]) -> Address:
+    """Where a datagram came from, as an SDP says it: IPv4 also where the socket takes both families."""
+    host, port = source[:2]
+    return host.removeprefix(_IPV4_IN_IPV6), port
+
+
+def _towards(udp: socket.socket, target: Address) -> Address:
+    """The other way round."""
+    host, port = target
+    return (_IPV4_IN_IPV6 + host if udp.family == socket.AF_INET6 and ":" not in host else host), port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from dataclasses import replace
 
@@ -11,8 +12,8 @@ import pytest
 from voice_verify.telephony.rtp import SUITES, MediaFormat, Output, PortPool, RtpStream, SrtpKeys, new_key
 from voice_verify.telephony.rtp.rtcp import Bye, parse, report
 
-from .conftest import OpenLine
-from .line import ALAW_SILENCE, PCMA, formats, media, rtp, speech, spoken
+from .conftest import OpenLine, free_ports
+from .line import ALAW_SILENCE, PCMA, Line, formats, media, rtp, speech, spoken
 
 BELIEVED_S = 0.3
 SENDER_REPORT = struct.pack("!BBHIIIIII", 0x80, 200, 6, 7, 0x11112222, 0x33334444, 160, 1, 160)
@@ -124,6 +125,28 @@ def test_the_address_of_the_sdp_takes_over_from_who_came_first(line: OpenLine) -
     call.turn()
     assert stream.stats.foreign == 10
     assert call.heard.endswith(all_of(*range(100, 110)))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+def test_a_socket_for_both_families_knows_a_peer_by_its_ipv4_address() -> None:
+    first = free_ports(2)
+    call = Line(PortPool("::", first, first + 1))
+    peer, control, hijacker = call.peer(), call.peer(), call.peer("127.0.0.2")
+    try:
+        stream = call.open(replace(media(remote=peer.address), rtcp=control.address))
+        call.turn(8)
+        assert control.udp.recv(2000)[1] == 201
+        control.send_rtcp(SENDER_REPORT)
+        call.turn()
+        assert stream.stats.rtcp == 1
+        hijacker.send(*(spoken(number, ssrc=666) for number in range(10)))
+        call.turn(BELIEVED_S)
+        assert stream.source == hijacker.address
+        peer.send(*(spoken(number) for number in range(100, 110)))
+        call.turn(BELIEVED_S)
+        assert stream.source == peer.address
+    finally:
+        call.finish()
 
 
 def test_hold_and_resume(line: OpenLine) -> None:
