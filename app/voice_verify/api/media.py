@@ -25,7 +25,7 @@ from voice_verify.media.session import Session
 from voice_verify.media.twilio import Twilio
 from voice_verify.media.vonage import Vonage
 from voice_verify.services.container import Services
-from voice_verify.services.events import Event
+from voice_verify.services.events import EndReason, Event
 
 router = APIRouter()
 log = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ ADAPTERS: dict[Name, type[Adapter]] = {
 }
 # RFC 6455, section 7.4.1: the peer closed without a code, or what it wanted is not allowed.
 NO_CODE, POLICY = 1005, 1008
+# The server's own, which closes all connections when it stops.
+RESTART = 1012
+ENDS = dict.fromkeys((NORMAL, GOING_AWAY, NO_CODE), EndReason.client_closed) | {RESTART: EndReason.shutdown}
 # From this status on an error is the service's fault.
 FAILED_STATUS = 500
 
@@ -88,7 +91,7 @@ class WebSocketWire:
     async def receive(self) -> Message:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
-            raise WireClosed(orderly=message["code"] in (NORMAL, GOING_AWAY, NO_CODE))
+            raise WireClosed(ENDS.get(message["code"], EndReason.error))
         content: Message | None = message.get("text")
         if content is None:
             content = message["bytes"]
@@ -106,7 +109,7 @@ class WebSocketWire:
                 else:
                     await self._websocket.send_bytes(message)
         except (WebSocketDisconnect, RuntimeError) as error:
-            raise WireClosed(orderly=False) from error
+            raise WireClosed(EndReason.error) from error
 
     async def tell(self, uuid: UUID, event: Event) -> None:
         if self._adapter.takes_events:

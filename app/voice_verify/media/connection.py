@@ -37,11 +37,11 @@ LINGER_S = 5.0
 
 
 class WireClosed(Exception):
-    """The peer is gone; `orderly` when it said that it would go."""
+    """The peer is gone; `reason`: why its streams end."""
 
-    def __init__(self, *, orderly: bool) -> None:
+    def __init__(self, reason: EndReason) -> None:
         super().__init__()
-        self.orderly = orderly
+        self.reason = reason
 
 
 class Wire(Protocol):
@@ -85,9 +85,9 @@ class Connection:
             end = await self._last(receiver, teller)
             if end is not None:
                 await self._say_goodbye(end, receiver)
-        except WireClosed:
+        except WireClosed as closed:
             # While it was told something; what it had begun is over.
-            await run_in_threadpool(self._session.end, EndReason.error)
+            await run_in_threadpool(self._session.end, closed.reason)
             return "ok"
         else:
             return end.error.code if end is not None and end.error is not None else "ok"
@@ -107,8 +107,7 @@ class Connection:
         try:
             receiver.result()
         except WireClosed as closed:
-            reason = EndReason.client_closed if closed.orderly else EndReason.error
-            await run_in_threadpool(self._session.end, reason)
+            await run_in_threadpool(self._session.end, closed.reason)
             return None
         except VoiceVerifyError as error:
             failure = error

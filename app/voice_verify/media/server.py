@@ -12,7 +12,7 @@ from voice_verify.media.actions import Adapter, End, Handshake, Message, Name
 from voice_verify.media.audiosocket import Audiosocket
 from voice_verify.media.connection import Connection, WireClosed
 from voice_verify.media.session import Session
-from voice_verify.services.events import Event
+from voice_verify.services.events import EndReason, Event
 from voice_verify.services.metrics import Metrics
 from voice_verify.services.streams import StreamService
 
@@ -65,7 +65,12 @@ class AudioSocketServer:
             await asyncio.wait(self._serving, timeout=WRITE_S)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer: str = writer.get_extra_info("peername")[0]
+        name = writer.get_extra_info("peername")
+        if name is None:
+            # It was gone before it was looked at.
+            writer.transport.abort()
+            return
+        peer: str = name[0]
         if not self._may(peer):
             self._refuse(writer, "forbidden", peer)
         elif len(self._serving) >= self._most:
@@ -117,9 +122,9 @@ class TcpWire:
         try:
             received = await self._reader.read(READ_BYTES)
         except OSError as error:
-            raise WireClosed(orderly=False) from error
+            raise WireClosed(EndReason.error) from error
         if not received:
-            raise WireClosed(orderly=True)
+            raise WireClosed(EndReason.client_closed)
         return received
 
     async def send(self, message: Message) -> None:
@@ -129,7 +134,7 @@ class TcpWire:
             async with asyncio.timeout(WRITE_S):
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
-            raise WireClosed(orderly=False) from error
+            raise WireClosed(EndReason.error) from error
 
     async def tell(self, uuid: UUID, event: Event) -> None:
         """AudioSocket has no place for it."""

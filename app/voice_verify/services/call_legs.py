@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from voice_verify.errors import InternalError, Overloaded, Unavailable, VoiceVerifyError
+from voice_verify.errors import InternalError, Overloaded, StreamNotFound, Unavailable, VoiceVerifyError
 from voice_verify.processes.wire import ProtocolError, pack
 from voice_verify.services.events import Ended, EndReason, Event
 from voice_verify.services.frames import FrameDecoder
@@ -97,6 +97,9 @@ class CallLegs:
             return
         try:
             self._streams.push(leg.stream, leg.decoder, block)
+        except StreamNotFound:
+            # Ended by the service, which tells why by an event.
+            leg.failed = True
         except VoiceVerifyError as error:
             leg.failed = True
             self._enders.submit(self._give_up, number, leg, error)

@@ -56,9 +56,10 @@ class Supervisor(supervisor.Supervisor[Kind, Process]):
     # What follows runs in the supervising thread.
 
     def _launch(self) -> Process:
-        config = self._configure()
+        # May be too long; nobody would end a process that was started before that is known.
+        config = protocol.pack_config(self._configure())
         child = Process(MODULE, [], Parser(), stop=pack(Kind.stop), environment=_environment(), gather_s=0)
-        child.send(protocol.pack_config(config))
+        child.send(config)
         self._tenant.launched(child)
         return child
 

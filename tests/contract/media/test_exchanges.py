@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ..conftest import StartService
 from ..running import Service, until
 from ..speech import ANNA, BRUNO, TEST, samples
 from . import exchange, peer
@@ -69,6 +70,22 @@ def test_who_connects_says_which_channel_is_the_customer(service: Service, name:
                 assert '"channels": ["internal"]' in connection.recv(timeout=20)
             peer.play(connection, steps, voices, look)
         until(lambda: client.get("/api/v2/streams").json()["streams"] == [])
+
+
+def test_a_service_that_stops_is_no_error_of_its_calls(start_service: StartService, database: object) -> None:
+    running = start_service()
+    document = exchange.load("vonage")
+    with peer.dial(running, document) as connection:
+        peer.play(connection, document["steps"][:1], VOICES, lambda: None)
+        with running.client() as client:
+            until(lambda: len(client.get("/api/v2/streams").json()["streams"]) == 1)
+            (stream,) = client.get("/api/v2/streams").json()["streams"]
+        running.stop()
+        assert peer.closed(connection)[0] == 1012
+    running.start()
+    with running.client() as client:
+        report = client.get(f"/api/v2/reports/{stream['uuid']}").json()
+        assert report["end_reason"] == "shutdown"
 
 
 def test_genesys_may_see_whether_the_server_is_well(service: Service) -> None:

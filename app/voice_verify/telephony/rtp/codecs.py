@@ -33,17 +33,12 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Codec:
-    """A format as an rtpmap names it. `output` None: accepted and ignored (telephone-event, CN)."""
+    """A format as an rtpmap names it. `output` None: accepted and ignored (telephone-event)."""
 
     name: str
     clock_rate: int
     channels: int
     output: Output | None
-
-    @property
-    def is_comfort_noise(self) -> bool:
-        """RFC 3389: silence begins here."""
-        return self.name == "CN"
 
 
 _PCMU = Codec("PCMU", 8000, 1, Output("mulaw", 8000))
@@ -62,8 +57,8 @@ def find_codec(name: str, clock_rate: int, channels: int | None = None) -> Codec
             return codec if clock_rate == codec.clock_rate and channels in (None, 1) else None
         case "opus":
             return _OPUS if clock_rate == 48_000 and channels == 2 and opus.library() is not None else None
-        case "telephone-event" | "cn" as silent if 0 < clock_rate <= _MAX_CLOCK_RATE:
-            return Codec("CN" if silent == "cn" else silent, clock_rate, 1, None)
+        case "telephone-event" as event if 0 < clock_rate <= _MAX_CLOCK_RATE:
+            return Codec(event, clock_rate, 1, None)
     return None
 
 

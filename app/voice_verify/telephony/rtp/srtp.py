@@ -46,11 +46,19 @@ def new_key() -> bytes:
 class SrtpSession:
     """Both directions of one stream."""
 
-    def __init__(self, keys: SrtpKeys) -> None:
+    def __init__(self, keys: SrtpKeys, before: SrtpSession | None = None) -> None:
+        """`before`: what these keys replace; with the same key of ours, our packets are numbered on.
+
+        The same number again would be the same key stream (RFC 3711, section 9.1), and a replay to the peer.
+        """
         self.keys = keys
         profile, kinds = _PROFILES[keys.suite], pylibsrtp.Policy
         self._in = pylibsrtp.Session(kinds(keys.remote, kinds.SSRC_ANY_INBOUND, srtp_profile=profile))
-        self._out = pylibsrtp.Session(kinds(keys.local, kinds.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+        self._out: pylibsrtp.Session
+        if before is not None and (before.keys.suite, before.keys.local) == (keys.suite, keys.local):
+            self._out = before._out
+        else:
+            self._out = pylibsrtp.Session(kinds(keys.local, kinds.SSRC_ANY_OUTBOUND, srtp_profile=profile))
         self._sources: set[bytes] = set()
 
     def rtp(self, data: bytes) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from voice_verify.telephony.rtp.codecs import Output
 from voice_verify.telephony.rtp.control import Control
@@ -28,6 +30,7 @@ _MAX_AHEAD_S = 10.0
 _TIMESPEC = struct.Struct("@qq")
 _COUNT = struct.Struct("@I")
 _ANCILLARY_BYTES = 64
+_IPV4_IN_IPV6 = "::ffff:"
 
 
 class RtpStream:
@@ -50,7 +53,6 @@ class RtpStream:
         self._opened = self._heard = self._now = now
         self._wall = wall
         self._stats = RtpStats()
-        self._overflowed = 0
         self._latch = Latch(media.remote)
         self._timeline = Timeline(media.formats, self._stats, on_block, on_format)
         self._timeline.hold(media.held)
@@ -90,7 +92,7 @@ class RtpStream:
         if media.srtp is None:
             self._srtp = None
         elif media.srtp != self._media.srtp:
-            self._srtp = SrtpSession(media.srtp)
+            self._srtp = SrtpSession(media.srtp, self._srtp)
         if media.remote != self._media.remote:
             self._rtcp_source = None
         if self._media.held and not media.held:
@@ -120,10 +122,17 @@ class RtpStream:
         """Read what came since the last turn, with `control` RTCP too."""
         self._wall, self._now = wall, now
         self._order.expire(self._read())
+        if self._ahead_s <= 0:
+            self._timeline.wait(now, self._heard)
         if control and self._open:
             self._read_control()
             if self._control.due(wall):
                 self._report(bye=False)
+
+    @property
+    def _ahead_s(self) -> float:
+        """How much more was handed over than there was time for."""
+        return self._timeline.handed_s - (self._now - self._opened)
 
     def _read(self) -> float:
         """Until when all that came has been read.
@@ -131,7 +140,7 @@ class RtpStream:
         Earlier than the turn when a stall left more than that takes, later when the stall was in the turn itself.
         """
         arrival = self._wall
-        flooded = self._timeline.handed_s > self._now - self._opened + _MAX_AHEAD_S
+        flooded = self._ahead_s > _MAX_AHEAD_S
         for _ in range(_PACKETS_A_TURN):
             try:
                 data, ancillary, flags, source = self._pair.rtp.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)
@@ -144,7 +153,7 @@ class RtpStream:
                 # Cut off: nothing of ours is so long.
                 self._stats.malformed += 1
             else:
-                self._take(data, arrival, source[:2])
+                self._take(data, arrival, _plain(source))
         return arrival
 
     def _read_control(self) -> None:
@@ -153,7 +162,7 @@ class RtpStream:
                 data, source = self._pair.rtcp.recvfrom(_DATAGRAM_BYTES)
             except OSError:
                 break
-            self._take_rtcp(data, source[:2])
+            self._take_rtcp(data, _plain(source))
 
     def _arrival(self, ancillary: list[tuple[int, int, bytes]]) -> float:
         arrival = self._wall
@@ -225,7 +234,7 @@ class RtpStream:
         udp = self._pair.rtp if self._media.rtcp_mux else self._pair.rtcp
         # Best effort: a full buffer, or an address that cannot be reached, costs one report.
         with suppress(OSError):
-            udp.sendto(packet, target)
+            udp.sendto(packet, _towards(udp, target))
 
     def _report_target(self) -> Address | None:
         """Where the peer's RTCP comes from; else next to its audio when NAT moved that, else where the SDP says."""
@@ -237,3 +246,15 @@ class RtpStream:
         if source and source != remote:
             return rtcp_port(source)
         return self._media.rtcp_address
+
+
+def _plain(source: tuple[Any, ...]) -> Address:
+    """Where a datagram came from, as an SDP says it: IPv4 also where the socket takes both families."""
+    host, port = source[:2]
+    return host.removeprefix(_IPV4_IN_IPV6), port
+
+
+def _towards(udp: socket.socket, target: Address) -> Address:
+    """The other way round."""
+    host, port = target
+    return (_IPV4_IN_IPV6 + host if udp.family == socket.AF_INET6 and ":" not in host else host), port

@@ -15,6 +15,8 @@ _MAX_FILL_S = 5.0
 _SLACK_S = 1.0
 # Shorter pauses between two sources are the jitter of the line.
 _PAUSE_S = 0.1
+# Who is quiet for longer leaves out silence; before that it may be a stall that is caught up.
+_QUIET_S = 4.0
 
 
 class Timeline:
@@ -35,6 +37,7 @@ class Timeline:
         self.audible: frozenset[int] = frozenset()
         self._next: int | None = None
         self._arrival: float | None = None
+        self._quiet_since: float | None = None
         self._duration_s = 0.0
         self.handed_s = 0.0
         self.held = False
@@ -73,9 +76,6 @@ class Timeline:
             return
         codec, decode = entry
         if decode is None or codec.output is None:
-            if codec.is_comfort_noise and not self.held and self._next is not None and codec.clock_rate == self.clock:
-                self._fill(self._gap_s(packet.timestamp, arrival, lost))
-                self._next, self._arrival, self._duration_s = packet.timestamp, arrival, 0.0
             return
         try:
             audio = decode(packet.payload)
@@ -92,10 +92,28 @@ class Timeline:
             self._fill(self._gap_s(packet.timestamp, arrival, lost))
         self._duration_s = len(audio) / (self.output.rate * self.output.sample_bytes)
         self._next = (packet.timestamp + round(self._duration_s * self.clock)) & 0xFFFFFFFF
-        self._arrival = arrival
+        self._arrival, self._quiet_since = arrival, None
         self._buffer += audio
         if len(self._buffer) >= self._block_bytes:
             self._hand_over()
+
+    def wait(self, now: float, heard: float) -> None:
+        """All that came until `now` was placed: what a quiet sender leaves out is silence before he speaks again, too.
+
+        Otherwise his stream would be idle, and end. `heard`: when there was a sign of life; both in seconds of a clock
+        that nobody sets.
+        """
+        if self.held or self._arrival is None:
+            return
+        if self._quiet_since is None:
+            self._quiet_since = now
+        quiet_s = min(now - self._quiet_since, _MAX_FILL_S)
+        if quiet_s > _QUIET_S and heard > self._quiet_since:
+            self._fill(quiet_s)
+            self._quiet_since += quiet_s
+            self._arrival += quiet_s
+            if self._next is not None:
+                self._next = (self._next + round(quiet_s * self.clock)) & 0xFFFFFFFF
 
     def flush(self) -> None:
         """Hand over what is less than a block."""

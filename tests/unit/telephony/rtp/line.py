@@ -11,7 +11,7 @@ from voice_verify.telephony.rtp import Codec, MediaFormat, Output, PortPool, Rtp
 from voice_verify.telephony.rtp.media import Address
 
 PCMA, PCMU, G722 = (find_codec(name, 8000) for name in ("PCMA", "PCMU", "G722"))
-EVENT, NOISE = find_codec("telephone-event", 8000), find_codec("CN", 8000)
+EVENT = find_codec("telephone-event", 8000)
 ALAW_SILENCE = b"\xd5"
 
 
@@ -27,7 +27,7 @@ def media(
     srtp: SrtpKeys | None = None,
     held: bool = False,
 ) -> MediaFormat:
-    negotiated = formats(wanted or {8: PCMA, 0: PCMU, 9: G722, 13: NOISE, 101: EVENT})
+    negotiated = formats(wanted or {8: PCMA, 0: PCMU, 9: G722, 101: EVENT})
     return MediaFormat(negotiated, remote, rtcp_mux=rtcp_mux, srtp=srtp, held=held)
 
 

@@ -52,7 +52,6 @@ def quality_db(sent: NDArray[np.int16], received: NDArray[np.int16], longest_del
         pytest.param("opus", 48_000, 2, Output("pcm_s16le", 16_000), marks=needs_opus),
         ("telephone-event", 8000, None, None),
         ("Telephone-Event", 48_000, None, None),
-        ("CN", 8000, None, None),
     ],
 )
 def test_formats_that_are_answered(name: str, clock_rate: int, channels: int | None, output: Output | None) -> None:
@@ -71,6 +70,7 @@ def test_formats_that_are_answered(name: str, clock_rate: int, channels: int | N
         ("iLBC", 8000, None),
         ("speex", 16_000, None),
         ("telephone-event", 0, None),
+        ("CN", 8000, None),
         ("", 8000, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from dataclasses import replace
 
@@ -11,8 +12,8 @@ import pytest
 from voice_verify.telephony.rtp import SUITES, MediaFormat, Output, PortPool, RtpStream, SrtpKeys, new_key
 from voice_verify.telephony.rtp.rtcp import Bye, parse, report
 
-from .conftest import OpenLine
-from .line import ALAW_SILENCE, PCMA, formats, media, rtp, speech, spoken
+from .conftest import OpenLine, free_ports
+from .line import ALAW_SILENCE, PCMA, Line, formats, media, rtp, speech, spoken
 
 BELIEVED_S = 0.3
 SENDER_REPORT = struct.pack("!BBHIIIIII", 0x80, 200, 6, 7, 0x11112222, 0x33334444, 160, 1, 160)
@@ -124,6 +125,28 @@ def test_the_address_of_the_sdp_takes_over_from_who_came_first(line: OpenLine) -
     call.turn()
     assert stream.stats.foreign == 10
     assert call.heard.endswith(all_of(*range(100, 110)))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+def test_a_socket_for_both_families_knows_a_peer_by_its_ipv4_address() -> None:
+    first = free_ports(2)
+    call = Line(PortPool("::", first, first + 1))
+    peer, control, hijacker = call.peer(), call.peer(), call.peer("127.0.0.2")
+    try:
+        stream = call.open(replace(media(remote=peer.address), rtcp=control.address))
+        call.turn(8)
+        assert control.udp.recv(2000)[1] == 201
+        control.send_rtcp(SENDER_REPORT)
+        call.turn()
+        assert stream.stats.rtcp == 1
+        hijacker.send(*(spoken(number, ssrc=666) for number in range(10)))
+        call.turn(BELIEVED_S)
+        assert stream.source == hijacker.address
+        peer.send(*(spoken(number) for number in range(100, 110)))
+        call.turn(BELIEVED_S)
+        assert stream.source == peer.address
+    finally:
+        call.finish()
 
 
 def test_hold_and_resume(line: OpenLine) -> None:
@@ -314,6 +337,20 @@ def test_the_same_keys_after_a_re_invite_keep_the_replay_window(line: OpenLine) 
     assert call.heard == all_of(*range(15))
 
 
+def test_another_key_of_the_peer_does_not_number_our_reports_anew(line: OpenLine) -> None:
+    ours = new_key()
+    call = line()
+    peer = call.peer()
+    stream = call.open(media(remote=peer.address, srtp=SrtpKeys(SUITES[0], new_key(), ours), rtcp_mux=True))
+    call.turn(8)
+    stream.update(media(remote=peer.address, srtp=SrtpKeys(SUITES[0], new_key(), ours), rtcp_mux=True))
+    call.turn(8)
+    receiver = pylibsrtp.Session(pylibsrtp.Policy(ours, pylibsrtp.Policy.SSRC_ANY_INBOUND))
+    for _ in range(2):
+        # The second would be a replay.
+        assert receiver.unprotect_rtcp(peer.udp.recv(2000))[1] == 201
+
+
 def test_packets_that_are_too_long_are_counted(line: OpenLine) -> None:
     call = line()
     stream = call.open()
@@ -338,6 +375,46 @@ def test_a_flood_is_read_no_further_than_speech_can_be_fast(line: OpenLine) -> N
     call.turn(BELIEVED_S)
     stream.close()
     assert call.heard.endswith(speech(7099))
+
+
+def test_a_peer_that_sends_no_silence_is_not_idle(line: OpenLine) -> None:
+    call = line()
+    call.open()
+    peer = call.peer()
+    peer.send(*map(spoken, range(10)))
+    call.turn(BELIEVED_S)
+    call.blocks.clear()
+    for _ in range(20):
+        peer.send_rtcp(SENDER_REPORT)
+        for _ in range(60):
+            call.turn(0.1)
+    assert set(call.heard) == set(ALAW_SILENCE)
+    assert len(call.heard) / 8000 == pytest.approx(120, abs=6)
+
+
+def test_no_silence_is_made_up_for_a_peer_that_is_gone(line: OpenLine) -> None:
+    call = line()
+    call.open()
+    call.peer().send(*map(spoken, range(10)))
+    for _ in range(300):
+        call.turn(0.1)
+    assert call.heard == all_of(*range(10))
+
+
+def test_a_sender_that_stalls_often_and_catches_up_is_no_flood(line: OpenLine) -> None:
+    call = line()
+    stream = call.open()
+    peer = call.peer()
+    for start in range(0, 1500, 300):
+        peer.send_rtcp(SENDER_REPORT)
+        for _ in range(60):
+            call.turn(0.1)
+        for some in range(start, start + 300, 100):
+            peer.send(*map(spoken, range(some, some + 100)))
+            call.turn()
+    stats = stream.close()
+    assert stats.packets == 1500
+    assert stats.flooded == 0
 
 
 def test_what_a_stall_left_in_the_socket_is_all_heard(line: OpenLine) -> None:
