@@ -36,6 +36,7 @@ class Phone:
         self._dialog: list[str] = []
         self._target = f"sip:verify@{server[0]}"
         self._to = f"To: <sip:verify@{server[0]}>"
+        self._sequence = 0
         self._call_id = f"Call-ID: {time.monotonic_ns()}@{host}"
 
     def __enter__(self) -> Self:
@@ -51,17 +52,22 @@ class Phone:
         self._rtp.close()
 
     def call(self, uuid: str) -> None:
-        """Have the call answered, as the stream `uuid`."""
+        """Have the call answered, as the stream `uuid`; while the machine is busy, once more when it says."""
         offer = ["v=0", f"o=- 1 1 IN IP4 {self._host}", "s=-", f"c=IN IP4 {self._host}", "t=0 0"]
         offer += [f"m=audio {self._rtp.getsockname()[1]} RTP/AVP {PCMA}", ""]
         headers = [f"X-Stream-UUID: {uuid}", "Content-Type: application/sdp"]
-        answer = self.ask("INVITE", 1, headers, "\r\n".join(offer))
+        deadline = time.monotonic() + self._patience_s
+        answer = self.ask("INVITE", headers, "\r\n".join(offer))
+        while answer.startswith("SIP/2.0 486") and time.monotonic() < deadline:
+            time.sleep(float(_found(r"(?m)^Retry-After: (\d+)", answer)))
+            answer = self.ask("INVITE", headers, "\r\n".join(offer))
         assert answer.startswith("SIP/2.0 200"), answer
         # RFC 3261, section 12.1.2.
         self._dialog = [f"Route: {route}" for route in reversed(re.findall(r"(?m)^Record-Route: (.*?)\r?$", answer))]
         self._to = _found(r"(?m)^(To: .*?)\r?$", answer)
         self._target = _found(r"(?m)^Contact: <(.*?)>", answer)
-        self._say("ACK", 1)
+        # The ACK of a 2xx is a transaction of its own (RFC 3261, section 13.2.2.4).
+        self._say("ACK")
         self._rtp.connect((_found(r"(?m)^c=IN IP4 (\S+)", answer), int(_found(r"(?m)^m=audio (\d+)", answer))))
 
     def speak(self, samples: bytes) -> None:
@@ -71,7 +77,7 @@ class Phone:
 
     def hang_up(self) -> None:
         self._hung_up.set()
-        answer = self.ask("BYE", 2)
+        answer = self.ask("BYE")
         assert answer.startswith("SIP/2.0 200"), answer
 
     def _stream(self, encoded: bytes) -> None:
@@ -85,13 +91,17 @@ class Phone:
             self._rtp.send(header + (payload if len(payload) == PACKET_BYTES else silence))
             number += 1
 
-    def ask(self, method: str, sequence: int = 1, headers: list[str] | None = None, body: str = "") -> str:
+    def ask(self, method: str, headers: list[str] | None = None, body: str = "") -> str:
         """The final answer, asking again until it comes."""
+        self._sequence += 1
         deadline = time.monotonic() + self._patience_s
         while time.monotonic() < deadline:
-            self._say(method, sequence, headers, body)
-            answer = self._hear(f"CSeq: {sequence} {method}", deadline)
+            self._say(method, headers, body)
+            answer = self._hear(f"CSeq: {self._sequence} {method}", deadline)
             if answer:
+                if method == "INVITE" and not answer.startswith("SIP/2.0 2"):
+                    # Of any other answer it belongs to the INVITE's (section 17.1.1.3).
+                    self._say("ACK", branch="INVITE", to=_found(r"(?m)^(To: .*?)\r?$", answer))
                 return answer
         raise TimeoutError(f"no answer to {method}")
 
@@ -111,18 +121,20 @@ class Phone:
                 provisional = True
         return ""
 
-    def _say(self, method: str, sequence: int, headers: list[str] | None = None, body: str = "") -> None:
+    def _say(
+        self, method: str, headers: list[str] | None = None, body: str = "", *, branch: str = "", to: str = ""
+    ) -> None:
         host, port = self._sip.getsockname()
-        # The ACK of a 2xx is a transaction of its own (RFC 3261, section 13.2.2.4).
+        branch = f"z9hG4bK{branch or method}{self._sequence}{self._call_id[9 : -len(host) - 1]}"
         lines = [
             f"{method} {self._target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {host}:{port};rport;branch=z9hG4bK{method}{sequence}{self._call_id[9 : -len(host) - 1]}",
+            f"Via: SIP/2.0/UDP {host}:{port};rport;branch={branch}",
             "Max-Forwards: 70",
             *self._dialog,
             f"From: <sip:caller@{host}>;tag=caller",
-            self._to,
+            to or self._to,
             self._call_id,
-            f"CSeq: {sequence} {method}",
+            f"CSeq: {self._sequence} {method}",
             f"Contact: <sip:caller@{host}:{port}>",
             *(headers or []),
             f"Content-Length: {len(body)}",

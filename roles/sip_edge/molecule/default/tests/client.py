@@ -41,13 +41,13 @@ def connect(transport: str) -> socket.socket:
 
 def message(
     client: socket.socket, method: str, user: str = "agent", *, uri: str = "", headers: tuple[str, ...] = (),
-    to_tag: str = "", call: str = "", contact: str = "", body: str = "", sequence: int = 1,
+    to_tag: str = "", call: str = "", contact: str = "", body: str = "", sequence: int = 1, via: str = "",
 ) -> bytes:  # fmt: skip
     transport = "TLS" if isinstance(client, ssl.SSLSocket) else "UDP" if client.type == socket.SOCK_DGRAM else "TCP"
     host, port = client.getsockname()
     lines = [
         f"{method} {uri or f'sip:{user}@{EDGE}'} SIP/2.0",
-        f"Via: SIP/2.0/{transport} {host}:{port};rport;branch=z9hG4bK{uuid.uuid4().hex}",
+        f"Via: SIP/2.0/{transport} {via or f'{host}:{port};rport'};branch=z9hG4bK{uuid.uuid4().hex}",
         "Max-Forwards: 70",
         "From: <sip:caller@example.org>;tag=caller",
         f"To: <sip:{user}@example.org>{to_tag}",
@@ -109,6 +109,20 @@ def call(transport: str, user: str, contact: str = "") -> object:
         client.sendall(message(client, "ACK", user, call=name, to_tag=";tag=worker", headers=routes(answer)))
         ended = receive(client)
     return {"routes": routes(answer), "ended": ended}
+
+
+def call_that_waits_elsewhere() -> object:
+    """The caller sends from one port and waits at another, which Via and Contact name."""
+    with connect("udp") as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waiting:
+        waiting.bind((address, 0))
+        name, place = uuid.uuid4().hex, f"{address}:{waiting.getsockname()[1]}"
+        contact = f"<sip:caller@{place}>"
+        client.sendall(message(client, "INVITE", "hangup", call=name, contact=contact, via=place))
+        answer = final(waiting)
+        client.sendall(
+            message(client, "ACK", "hangup", call=name, to_tag=";tag=worker", headers=routes(answer), via=place)
+        )
+        return {"ended": receive(waiting), "elsewhere": receive(client, QUIET_S)}
 
 
 def call_over_a_closed_connection() -> object:

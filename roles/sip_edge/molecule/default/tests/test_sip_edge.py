@@ -115,6 +115,12 @@ def test_dialog_goes_through_the_edge_and_back_to_where_it_came_from(host: Host,
     assert "127.0.0.1:5071" in inner
 
 
+def test_answers_and_requests_come_to_the_port_that_a_gateway_names(host: Host) -> None:
+    told = client(host, "call_that_waits_elsewhere", "127.0.1.22")
+    assert told["ended"].startswith("BYE ")
+    assert told["elsewhere"] == ""
+
+
 def test_dialog_outlives_the_callers_connection(host: Host) -> None:
     assert client(host, "call_over_a_closed_connection", "127.0.1.4")["ended"].startswith("BYE ")
 
