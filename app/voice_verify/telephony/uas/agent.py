@@ -79,7 +79,7 @@ class _Running:
                 Wire(self._sip, self._transports),
                 MediaContext(ports, self._receiver, service),
                 Admission(config, self._pbxs, counters, loop.time),
-                Place(config.advertised, config.public_port, config.public_tls_port),
+                Place(config.advertised, config.public_port, config.public_tls_port, config.tls_port is not None),
             )
         )
         self._looking_up: asyncio.Task[None] | None = None

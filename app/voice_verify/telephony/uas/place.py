@@ -11,11 +11,15 @@ from voice_verify.telephony.uas.source import Source, address, local_towards
 
 @dataclass(frozen=True)
 class Place:
-    """`advertised`: the address that is always said, empty for the one that the peer was reached from."""
+    """`advertised`: the address that is always said, empty for the one that the peer was reached from.
+
+    `listens_with_tls`: this process itself, not an edge in front of it.
+    """
 
     advertised: str
     port: int
     tls_port: int | None
+    listens_with_tls: bool
 
     def address(self, source: Source, flow: Flow) -> str:
         """Of ours, for that peer."""
@@ -29,13 +33,16 @@ class Place:
         except OSError:
             return flow.local.host
 
-    def contact(self, host: str, source: Source, *, sips: bool, recording: bool) -> str:
+    def contact(self, host: str, source: Source, flow: Flow, *, sips: bool, recording: bool) -> str:
         """Value of a Contact (RFC 3261, section 8.1.1.8); a recording server says that it is one (RFC 7866).
 
         `sips`: the peer called a `sips:` URI, and must get one (section 12.1.1).
         """
         secure = source.transport is Transport.TLS
         port = self.tls_port if secure and self.tls_port is not None else self.port
+        if flow.transport is Transport.TLS and not self.listens_with_tls:
+            # The connection on which we registered: nowhere else would somebody answer.
+            port = flow.local.port
         if secure and sips:
             uri = SipUri(host=host, port=port, scheme="sips")
         else:

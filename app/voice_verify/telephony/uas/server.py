@@ -154,7 +154,7 @@ class UserAgentServer:
             over=lambda reason: calls[0].end(ends.by_service(reason)),
         )
         sips = transaction.request.uri.lower().startswith("sips:")
-        contact = place.contact(address, source, sips=sips, recording=info.source == "siprec")
+        contact = place.contact(address, source, transaction.flow, sips=sips, recording=info.source == "siprec")
         call = Call(self._calls, transaction, media, contact=contact)
         calls.append(call)
         call.start(transaction, content)

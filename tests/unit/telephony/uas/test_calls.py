@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from voice_verify.telephony.agent import LegEnd
-from voice_verify.telephony.sip import Transport
+from voice_verify.telephony.sip import Endpoint, Transport
 from voice_verify.telephony.sip.sdp import Direction, Session
 
 from .conftest import Play
@@ -58,6 +58,17 @@ def test_who_calls_a_sips_uri_gets_one(play: Play) -> None:
             await phone.hang_up()
 
     play(scenario)
+
+
+def test_without_tls_of_its_own_it_is_reached_over_the_connection_that_registered(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        phone = Phone(world, transport=Transport.TLS)
+        phone.flow.local = Endpoint(Transport.TLS, "127.0.0.1", 40123)
+        answer = await phone.call()
+        assert answer.headers.get("Contact") == "<sip:203.0.113.5:40123;transport=tls>"
+
+    # As behind the edge, whose port for TLS knows nothing of that connection.
+    play(scenario, tls_port=None)
 
 
 def test_takes_one_codec_g711_first(play: Play) -> None:

@@ -135,7 +135,7 @@ class World:
         defaults: dict[str, object] = {
             "host": HOST,
             "port": 5060,
-            "tls_port": None,
+            "tls_port": 5061,
             "tls_certificate": None,
             "tls_key": None,
             "ca_file": None,
@@ -168,7 +168,7 @@ class World:
                 Wire(self.sip, transports),
                 MediaContext(self.ports, self.receiver, self.service),
                 Admission(config, self.pbxs, self.service.counters, loop.time),
-                Place(config.advertised, config.public_port, config.public_tls_port),
+                Place(config.advertised, config.public_port, config.public_tls_port, config.tls_port is not None),
             )
         )
 
