@@ -67,7 +67,7 @@ test-media: deps-test model ## Calls of sipp, baresip, Kamailio and a SIPREC sou
 	@$(PYTEST) tests/media
 
 .PHONY: test-asterisk
-test-asterisk: deps-test model ## Calls of Asterisk with the configuration that the documentation prints | root, Debian sid; NN min
+test-asterisk: deps-test model ## Calls of Asterisk with the configuration that the documentation prints | root, a mirror with sid; 6 min
 	@$(PYTEST) tests/asterisk -m asterisk
 
 .PHONY: test-upgrade-sample

@@ -39,7 +39,8 @@ def asterisk_root(root: Path, pytestconfig: pytest.Config) -> Root:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     # sid moves: what passed is worth nothing without it.
-    terminalreporter.write_line(f"run against: {config.stash.get(VERSION, 'nothing')}")
+    if VERSION in config.stash:
+        terminalreporter.write_line(f"run against: {config.stash[VERSION]}")
 
 
 @pytest.fixture(scope="session")

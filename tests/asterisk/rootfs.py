@@ -28,7 +28,7 @@ exec chroot "$root" "$@"
 
 
 class Root:
-    """The root file system below `cache`, made once (2 min, 300 MB); remove it there for a newer Asterisk."""
+    """The root file system below `cache`, made once (1 min, 300 MB); remove it there for a newer Asterisk."""
 
     def __init__(self, cache: Path) -> None:
         self._folder = cache / f"asterisk-{SUITE}"
