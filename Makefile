@@ -66,6 +66,10 @@ test-contract: deps-test model ## The running service against its contract, SQLi
 test-media: deps-test model ## Calls of sipp, baresip, Kamailio and a SIPREC source to the running service | root; 4 min
 	@$(PYTEST) tests/media
 
+.PHONY: test-asterisk
+test-asterisk: deps-test model ## Calls of Asterisk with the configuration that the documentation prints | root, a mirror with sid; 6 min
+	@$(PYTEST) tests/asterisk -m asterisk
+
 .PHONY: test-upgrade-sample
 test-upgrade-sample: deps-test ## Upgrades on doubles and real machines, a fault at some of their calls | root, an image; 10 min
 	@# One worker for each platform and one for the rest: they mostly wait.

@@ -25,6 +25,8 @@ __all__ = ["model_dir"]
 
 LICENCE = licences.licence(features=["websocket", "sip", "siprec"])
 SIP, SIPS = 5060, 5061
+# The service in its own certificate, and in the documentation.
+NAME = "voiceverify.example.com"
 # A caller who vanished is noticed after so long.
 IDLE_S = 5
 PHONE, OTHER_PHONE, EXTENSION = "1000", "1001", "2000"
@@ -85,7 +87,7 @@ def start(network: Network, authority: Authority, model_dir: Path) -> Callable[.
     """Starts a service that takes calls at the network's address, once the one before it was stopped."""
 
     def start(folder: Path, **settings: Any) -> Service:
-        certificate, key = authority.issue(network.address)
+        certificate, key = authority.issue(network.address, NAME)
         running = Service(
             folder,
             model_dir,

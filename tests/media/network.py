@@ -45,7 +45,9 @@ class Network:
         self.subnet = f"198.18.{self._number}.0/24"
         bridge = f"vv{self._number}"
         try:
-            _ip("link", "add", bridge, "type", "bridge")
+            # Left to itself it takes the lowest address of its hosts. With the next host that may be another one, and
+            # the others send to the old one, to nobody, for as long as they remember it: up to half a minute.
+            _ip("link", "add", bridge, "address", f"02:00:00:00:00:{self._number:02x}", "type", "bridge")
             _ip("address", "add", f"{self.address}/24", "dev", bridge)
             _ip("link", "set", bridge, "up")
         except NoNamespacesError:

@@ -24,6 +24,13 @@ def wait_for(service: Service, uuid: str) -> dict[str, Any]:
     return streams(service)[uuid]
 
 
+def the_only(service: Service) -> tuple[str, dict[str, Any]]:
+    """The one stream that runs, once it does, and its uuid."""
+    until(lambda: bool(streams(service)))
+    (found,) = streams(service).items()
+    return found
+
+
 def until_none(service: Service) -> None:
     """Wait until no stream runs."""
     until(lambda: not streams(service))
