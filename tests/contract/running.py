@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -251,6 +252,14 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """For TCP and UDP; below those that the kernel gives away, or a connection of another test would have it first."""
+    while True:
+        port = random.randrange(10_000, 20_000)  # noqa: S311
+        with (
+            suppress(OSError),
+            socket.socket() as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
