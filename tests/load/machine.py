@@ -53,5 +53,6 @@ def fixed_work_s(core: int) -> float:
     with pinned(core):
         started = time.perf_counter()
         for _ in range(300):
-            matrix = np.tanh(matrix @ matrix / np.float32(256))
+            # Never fed back: denormal numbers take 75 times as long, or not, as some library has set the processor.
+            np.tanh(matrix @ matrix / np.float32(16))
         return time.perf_counter() - started

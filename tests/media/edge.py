@@ -65,6 +65,7 @@ class Edge:
             values |= yaml.safe_load((ROLE / name / "main.yml").read_text(encoding="utf-8"))
         values |= {
             "sip_edge_run_folder": str(self._folder),
+            "sip_edge_public_port": self.port,
             "sip_edge_port": self.inner_port,
             "sip_edge_worker_port": self.worker_port,
         }
