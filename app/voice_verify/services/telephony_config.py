@@ -43,9 +43,9 @@ def _accounts(file: Path | None) -> dict[str, str]:
     try:
         accounts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StartError(f"VV_SIP_ACCOUNTS_FILE cannot be read: {type(error).__name__}", hint=_HINT) from error
+        raise StartError(f"{file} (VV_SIP_ACCOUNTS_FILE) cannot be read: {type(error).__name__}", hint=_HINT) from error
     if not isinstance(accounts, dict) or not accounts or not all(map(_is_account, accounts.items())):
-        raise StartError("VV_SIP_ACCOUNTS_FILE holds no passwords by user", hint=_HINT)
+        raise StartError(f"{file} (VV_SIP_ACCOUNTS_FILE) holds no passwords by user", hint=_HINT)
     return accounts
 
 

@@ -13,6 +13,9 @@ from voice_verify.telephony.rtp.media import Address
 PCMA, PCMU, G722 = (find_codec(name, 8000) for name in ("PCMA", "PCMU", "G722"))
 EVENT = find_codec("telephone-event", 8000)
 ALAW_SILENCE = b"\xd5"
+# After which a peer that keeps sending is believed.
+BELIEVED_S = 0.3
+SENDER_REPORT = struct.pack("!BBHIIIIII", 0x80, 200, 6, 7, 0x11112222, 0x33334444, 160, 1, 160)
 
 
 def formats(wanted: Mapping[int, Codec | None]) -> dict[int, Codec]:
@@ -38,6 +41,10 @@ def rtp(sequence: int, timestamp: int, payload: bytes, *, kind: int = 8, ssrc: i
 def speech(number: int) -> bytes:
     """20 ms of A-law that no other packet has, and no silence."""
     return bytes([number % 200]) * 160
+
+
+def all_of(*numbers: int) -> bytes:
+    return b"".join(speech(number) for number in numbers)
 
 
 def spoken(sequence: int, *, ssrc: int = 7) -> bytes:
